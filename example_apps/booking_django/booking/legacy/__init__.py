@@ -1,0 +1,1 @@
+"""The endpoints as they grew over the years."""

@@ -1,0 +1,1 @@
+"""The same endpoints with every bottleneck mended."""

@@ -1,0 +1,12 @@
+"""Command line of the booking example: ``python manage.py seed``, ``runserver`` and Django's others."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_config.settings")
+    execute_from_command_line(sys.argv)

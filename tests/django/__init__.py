@@ -1,0 +1,3 @@
+"""Tests of the Django adapter, with a small library application to query."""
+
+from __future__ import annotations

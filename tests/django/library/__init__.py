@@ -1,0 +1,3 @@
+"""A library: the Django application that the tests query."""
+
+from __future__ import annotations

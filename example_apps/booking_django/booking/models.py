@@ -202,6 +202,11 @@ class Item(models.Model):
     position = models.IntegerField()
     price = models.DecimalField(max_digits=8, decimal_places=2)
 
+    class Meta:
+        """The order in which the operations desk reads items."""
+
+        ordering: ClassVar[list[str]] = ["pk"]
+
     def __str__(self) -> str:
         """Return the name."""
         return self.name

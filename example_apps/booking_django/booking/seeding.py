@@ -270,8 +270,8 @@ class _Rows:
                             id=len(layouts) + 1,
                             floor_id=2 * location - self.rng.randrange(2),
                             name=f"Plan {len(layouts) + 1}",
-                            width=self.rng.randrange(40, 80),
-                            depth=self.rng.randrange(30, 60),
+                            width=self.rng.randrange(55, 95),
+                            depth=self.rng.randrange(40, 70),
                         )
                     )
                     item.layout_id = len(layouts)
@@ -298,7 +298,7 @@ class _Rows:
                     id=n,
                     item_id=rng.randrange(1, self.active * len(ITEM_KINDS) + 1),
                     account_id=rng.randrange(1, ACCOUNTS + 1) if n % 12 else 1,
-                    status_id=rng.choices((1, 2, 3, 4), (15, 60, 5, 20))[0],
+                    status_id=rng.choices((1, 2, 3, 4), (15, 61, 2, 22))[0],
                     starts_at=starts_at,
                     ends_at=starts_at + dt.timedelta(minutes=30 * rng.randrange(1, 16)),
                 )

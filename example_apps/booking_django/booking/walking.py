@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-DEFAULT_CELLS = (60, 45)
+DEFAULT_CELLS = (90, 60)
 """Width and depth, in cells of one metre, of a place without a layout."""
 
 

@@ -1,0 +1,3 @@
+"""The API as it grew: every slow spot carries a ``bottleneck`` comment."""
+
+from __future__ import annotations

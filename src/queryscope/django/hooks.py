@@ -1,0 +1,250 @@
+"""Everything that queryscope patches in Django, and how it is taken out again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.handlers.base import BaseHandler
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.models.query import ModelIterable, RawModelIterable
+from django.db.models.sql import Query
+from django.template.backends.django import Template as DjangoTemplate
+from django.template.response import SimpleTemplateResponse
+
+from queryscope.django import connections as facts
+from queryscope.django.labels import CREATED_MARK, QUERY_MARK, sources
+from queryscope.trace import codes, guard
+from queryscope.trace.recorder import Recorder, active, recording
+from queryscope.trace.scope import staged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_lock = threading.RLock()
+_undo: list[Callable[[], None]] = []
+_installed: set[str] = set()
+_registered: list[Any] = []
+
+
+def install(*, full: bool) -> None:
+    """Install every hook; a second call adds what the first left out.
+
+    Args:
+        full: Also the hooks of full recording: where querysets are created, and which statement
+            loaded an instance.
+    """
+    with _lock:
+        _register_frames()
+        if "light" not in _installed:
+            _installed.add("light")
+            _patch_connections()
+            _patch_stages()
+        if full and "full" not in _installed:
+            _installed.add("full")
+            _patch_provenance()
+
+
+def uninstall() -> None:
+    """Take every hook out again, on every connection object of this thread too."""
+    with _lock:
+        while _undo:
+            _undo.pop()()
+        _installed.clear()
+        codes.unregister(_registered)
+        _registered.clear()
+
+
+def _register_frames() -> None:
+    """Tell the code table what Django's frames mean, and which packages are the user's."""
+    for code, kind in sources():
+        if code not in _registered:
+            _registered.append(code)
+            codes.register(code, kind)
+    names = [os.environ.get("DJANGO_SETTINGS_MODULE", "")]
+    if settings.configured:
+        names += [
+            getattr(settings, name, None) or "" for name in ("ROOT_URLCONF", "WSGI_APPLICATION")
+        ]
+    tops = {name.partition(".")[0] for name in names if isinstance(name, str)} - {"", "django"}
+    codes.set_packages(user=tops, library=())
+
+
+def replace(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replace an attribute that ``owner`` itself defines, and remember how to restore it."""
+    original = vars(owner)[name]
+    setattr(owner, name, make(original))
+    _undo.append(lambda: setattr(owner, name, original))
+
+
+def _patch_connections() -> None:
+    connection_created.connect(_on_connection_created, dispatch_uid="queryscope", weak=False)
+    _undo.append(_detach_all)
+    if settings.configured:
+        for connection in connections.all(initialized_only=True):
+            facts.attach(connection)
+    replace(BaseDatabaseWrapper, "make_cursor", lambda _: facts.make_cursor)
+    replace(BaseDatabaseWrapper, "make_debug_cursor", lambda _: facts.make_debug_cursor)
+    replace(BaseDatabaseWrapper, "set_autocommit", _wrapped_set_autocommit)
+    replace(BaseDatabaseWrapper, "_commit", _noting(lambda c: facts.ended(c, "commit")))
+    replace(BaseDatabaseWrapper, "_rollback", _noting(lambda c: facts.ended(c, "rollback")))
+    replace(BaseDatabaseWrapper, "_savepoint", _noting(facts.savepoint))
+    replace(BaseDatabaseWrapper, "close", _noting(facts.closed))
+
+
+def _on_connection_created(connection: Any, **_: Any) -> None:
+    try:
+        facts.attach(connection)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "django.connection_created")
+
+
+def _detach_all() -> None:
+    connection_created.disconnect(dispatch_uid="queryscope")
+    if settings.configured:
+        for connection in connections.all(initialized_only=True):
+            facts.detach(connection)
+
+
+def _noting(note: Callable[[Any], None]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a maker of wrappers that note a fact once the original has succeeded."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            try:
+                note(self)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, f"django.{original.__name__}")
+            return result
+
+        return wrapped
+
+    return make
+
+
+def _wrapped_set_autocommit(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def set_autocommit(self: Any, autocommit: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, autocommit, *args, **kwargs)
+        try:
+            if autocommit:
+                facts.ended(self, "commit")
+            else:
+                facts.began(self)
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "django.set_autocommit")
+        return result
+
+    return set_autocommit
+
+
+# -- stages ----------------------------------------------------------------------------------
+
+
+def _patch_stages() -> None:
+    replace(BaseHandler, "make_view_atomic", _wrapped_make_view_atomic)
+    replace(SimpleTemplateResponse, "render", _rendering(lambda _: "render response"))
+    replace(DjangoTemplate, "render", _rendering(_template_name))
+
+
+def _template_name(template: Any) -> str:
+    return f"render {template.template.name or 'template'}"
+
+
+def _wrapped_make_view_atomic(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def make_view_atomic(self: Any, view: Any) -> Any:
+        callback = original(self, view)
+        if recording() is None or getattr(self, "_is_async", False):
+            return callback
+        return staged(callback, "view", "view")
+
+    return make_view_atomic
+
+
+def _rendering(name: Callable[[Any], str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def render(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if active() is None:
+                return original(self, *args, **kwargs)
+            return staged(original, name(self), "render")(self, *args, **kwargs)
+
+        return render
+
+    return make
+
+
+# -- full recording --------------------------------------------------------------------------
+
+
+def _patch_provenance() -> None:
+    replace(Query, "__init__", _noting_creation)
+    replace(ModelIterable, "__iter__", _marking)
+    replace(RawModelIterable, "__iter__", _marking)
+
+
+def _noting_creation(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            self.__dict__[CREATED_MARK] = codes.creation_site(codes.current_frame())
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "django.Query.__init__")
+
+    return __init__
+
+
+def _marking(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark each loaded instance with the statement that loaded it.
+
+    One int in ``_state``: it survives pickling and copying, and names nothing in another
+    process. ``_hints`` would break database routers with a fixed signature.
+    """
+
+    @wraps(original)
+    def __iter__(self: Any) -> Iterator[Any]:
+        recorder = recording()
+        if recorder is None or not recorder.full:
+            yield from original(self)
+            return
+        before = len(recorder.queries)
+        uid = 0
+        related = bool(getattr(self.queryset.query, "select_related", False))
+        for instance in original(self):
+            try:
+                if not uid:
+                    uid = _statement_since(recorder, before)
+                _mark(instance, uid, related=related)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "django.ModelIterable")
+            yield instance
+
+    return __iter__
+
+
+def _statement_since(recorder: Recorder, before: int) -> int:
+    """Return the uid of this thread's first statement since ``before``."""
+    thread = threading.get_ident()
+    for raw in recorder.queries[before:]:
+        if raw[10] == thread:
+            uid: int = raw[0]
+            return uid
+    return -1
+
+
+def _mark(instance: Any, uid: int, *, related: bool) -> None:
+    state = instance._state  # noqa: SLF001 - Django's documented name
+    state.__dict__[QUERY_MARK] = uid
+    if related:
+        for other in state.fields_cache.values():
+            if other is not None and QUERY_MARK not in other._state.__dict__:  # noqa: SLF001
+                _mark(other, uid, related=True)

@@ -1,0 +1,428 @@
+"""What Django's own frames say about a statement: verb, model, relation and parent row.
+
+Every source reads the locals of one frame, once per statement, and runs no code of the user's:
+instances are looked into through ``__dict__`` and ``_meta``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Model, QuerySet
+from django.db.models.fields.related_descriptors import (
+    ForwardManyToOneDescriptor,
+    ReverseOneToOneDescriptor,
+    create_forward_many_to_many_manager,
+    create_reverse_many_to_one_manager,
+)
+from django.db.models.query import (
+    ModelIterable,
+    RawQuerySet,
+    prefetch_one_level,
+)
+from django.db.models.query_utils import DeferredAttribute
+from django.template.base import Node
+
+from queryscope.trace import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import CodeType, FrameType
+
+    from queryscope.trace.recorder import RawLabel
+
+QUERY_MARK = "_queryscope_query"
+"""Attribute of ``Model._state``: the statement that loaded the instance (an int)."""
+CREATED_MARK = "_queryscope_created"
+"""Attribute of ``sql.Query``: where the queryset was created (an int)."""
+
+_VERBS = {
+    "_fetch_all": "iterate",
+    "get": "get",
+    "first": "first",
+    "last": "last",
+    "earliest": "first",
+    "latest": "last",
+    "count": "count",
+    "exists": "exists",
+    "contains": "exists",
+    "aggregate": "aggregate",
+    "iterator": "iterate",
+    "_iterator": "iterate",
+    "in_bulk": "in_bulk",
+    "get_or_create": "get_or_create",
+    "update_or_create": "update_or_create",
+    "create": "create",
+    "update": "update",
+    "delete": "delete",
+    "bulk_create": "bulk_create",
+    "bulk_update": "bulk_update",
+    "__getitem__": "iterate",
+}
+_MANAGER_WRITES = {"add", "set", "remove", "clear", "create", "get_or_create", "update_or_create"}
+
+
+def identity(instance: Any) -> int | None:
+    """Return a number for the row that an instance stands for, without running its code."""
+    if instance is None:
+        return None
+    meta = instance._meta  # noqa: SLF001 - Django's documented name
+    key = instance.__dict__.get(meta.pk.attname)
+    if key is None:
+        return id(instance)
+    try:
+        return hash((meta.concrete_model, key))
+    except TypeError:
+        return id(instance)
+
+
+def loaded_by(instance: Any) -> int | None:
+    """Return the uid of the statement that loaded an instance, if it carries one."""
+    found = instance._state.__dict__.get(QUERY_MARK)  # noqa: SLF001 - Django's documented name
+    return found if type(found) is int else None
+
+
+class ForwardSource:
+    """``ForwardManyToOneDescriptor.__get__``: foreign key, forward one-to-one, MTI parent."""
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        field, instance = names["self"].field, names["instance"]
+        relation = "one_to_one" if field.one_to_one else "forward"
+        static = (
+            "lazy", field.remote_field.model, relation, instance.__class__, field.name,
+            False, False, 0,
+        )  # fmt: skip
+        return static, identity(instance), 1, loaded_by(instance)
+
+
+class ReverseOneToOneSource:
+    """``ReverseOneToOneDescriptor.__get__``."""
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        related, instance = names["self"].related, names["instance"]
+        static = (
+            "lazy", related.related_model, "reverse_one_to_one", instance.__class__,
+            related.get_accessor_name(), False, False, 0,
+        )  # fmt: skip
+        return static, identity(instance), 1, loaded_by(instance)
+
+
+class GenericSource:
+    """``GenericForeignKey.__get__`` and, on Django 6.1, its descriptor's."""
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        owner, instance = names["self"], names["instance"]
+        name = getattr(owner, "name", None) or owner.field.name
+        static = ("lazy", "", "generic", instance.__class__, name, False, False, 0)
+        return static, identity(instance), 1, loaded_by(instance)
+
+
+class ColumnSource:
+    """``DeferredAttribute.__get__``: a deferred column."""
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        field, instance = names["self"].field, names["instance"]
+        static = (
+            "lazy", instance.__class__, "column", instance.__class__, field.attname,
+            False, False, 0,
+        )  # fmt: skip
+        return static, identity(instance), 1, loaded_by(instance)
+
+
+class InstanceSource:
+    """``Model.save``, ``delete`` and ``refresh_from_db``."""
+
+    def __init__(self, verb: str) -> None:
+        """Label the frames with ``verb``."""
+        self.verb = verb
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        instance = frame.f_locals["self"]
+        static = (self.verb, instance.__class__, "", "", "", False, False, 0)
+        return static, identity(instance), 1, loaded_by(instance)
+
+
+class PrefetchSource:
+    """``prefetch_one_level``: one batch for many instances."""
+
+    _BY_MANAGER = {
+        "RelatedManager": "reverse",
+        "ManyRelatedManager": "many_to_many",
+        "GenericRelatedObjectManager": "generic_reverse",
+        "ForwardManyToOneDescriptor": "forward",
+        "ForwardOneToOneDescriptor": "one_to_one",
+        "ReverseOneToOneDescriptor": "reverse_one_to_one",
+        "GenericForeignKey": "generic",
+        "GenericForeignKeyDescriptor": "generic",
+    }
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        instances, lookup = names["instances"], names["lookup"]
+        through = lookup.prefetch_through.split("__")
+        level = names["level"]
+        kind = type(names["prefetcher"]).__name__
+        first = instances[0]
+        static = (
+            "prefetch", "", self._BY_MANAGER.get(kind, "many_to_many"), first.__class__,
+            through[level] if level < len(through) else through[-1], False, True, 0,
+        )  # fmt: skip
+        parent = identity(first) if len(instances) == 1 else None
+        return static, parent, len(instances), loaded_by(first)
+
+
+class QuerySetSource:
+    """A method of ``QuerySet``, with the related manager that made the queryset, if any."""
+
+    def __init__(self, verb: str) -> None:
+        """Label the frames with ``verb``."""
+        self.verb = verb
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        return self.label(frame.f_locals["self"])
+
+    def label(self, queryset: Any) -> RawLabel:
+        """Return the label of a queryset that is being evaluated."""
+        verb = self.verb
+        query = queryset.query
+        created = query.__dict__.get(CREATED_MARK, 0)
+        if verb == "iterate" and queryset._fields is not None:  # noqa: SLF001 - no public name
+            verb = "values"
+        parent = queryset._hints.get("instance")  # noqa: SLF001 - no public name
+        found = None
+        if parent is not None:
+            found = _manager_relation(queryset, query, parent)
+        else:
+            generic = _generic_relation(queryset.model, query)
+            if generic is not None:
+                relation, owner, attribute, key, parts = generic
+                narrowed = _narrowed(verb, query, parts)
+                static = (
+                    verb, queryset.model, relation, owner, attribute, narrowed, False, created,
+                )  # fmt: skip
+                return static, key, 1, None
+        if found is None:
+            static = (verb, queryset.model, "", "", "", False, False, created)
+            return static, None, 0, None
+        relation, owner, attribute = found
+        static = (
+            verb, queryset.model, relation, owner, attribute, _narrowed(verb, query, 1), False,
+            created,
+        )  # fmt: skip
+        return static, identity(parent), 1, loaded_by(parent)
+
+
+class IterableSource(QuerySetSource):
+    """``ModelIterable.__iter__`` outside ``_fetch_all``: ``.iterator()``."""
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        return self.label(frame.f_locals["self"].queryset)
+
+
+class RawSource:
+    """``RawQuerySet``: ``Model.objects.raw``."""
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        static = ("raw", frame.f_locals["self"].model, "", "", "", False, False, 0)
+        return static, None, 0, None
+
+
+class ManagerWriteSource:
+    """A write through a related manager: ``book.genres.add(genre)``."""
+
+    def __init__(self, relation: str) -> None:
+        """Label the frames as writes of ``relation``."""
+        self.relation = relation
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        manager = frame.f_locals["self"]
+        instance = manager.instance
+        name = getattr(manager, "prefetch_cache_name", "") or ""
+        static = (
+            "m2m_write", manager.model, self.relation, instance.__class__, name, True, False, 0,
+        )  # fmt: skip
+        return static, identity(instance), 1, None
+
+
+def _narrowed(verb: str, query: Any, own_conditions: int) -> bool:
+    """Tell whether the asker filtered, ordered, sliced or aggregated a manager's rows."""
+    return (
+        verb not in ("iterate", "in_bulk")
+        or len(query.where.children) > own_conditions
+        or bool(query.order_by)
+        or query.is_sliced
+        or query.distinct
+        or bool(query.annotations)
+    )
+
+
+def _manager_relation(queryset: Any, query: Any, parent: Any) -> tuple[str, Any, str] | None:
+    """Return (relation, owner, attribute) of the related manager that made a queryset."""
+    known = queryset._known_related_objects  # noqa: SLF001 - no public name
+    for field in known:
+        related = field.remote_field
+        if related is not None and isinstance(parent, related.model):
+            return "reverse", parent.__class__, related.get_accessor_name()
+    for child in query.where.children:
+        target = getattr(getattr(child, "lhs", None), "target", None)
+        related = getattr(target, "remote_field", None)
+        if related is None or not isinstance(parent, related.model):
+            continue
+        through = target.model
+        if through is queryset.model and not getattr(through._meta, "auto_created", False):  # noqa: SLF001
+            return "reverse", parent.__class__, related.get_accessor_name()
+        name = _many_to_many_name(parent.__class__, through)
+        return "many_to_many", parent.__class__, name or through._meta.model_name  # noqa: SLF001
+    return None
+
+
+def _many_to_many_name(owner: Any, through: Any) -> str:
+    """Return the attribute of ``owner`` whose many-to-many goes through ``through``."""
+    key = (owner, through)
+    found = _through_names.get(key)
+    if found is None:
+        found = ""
+        for field in owner._meta.get_fields():  # noqa: SLF001 - documented name
+            if not field.many_to_many:
+                continue
+            if getattr(field, "through", None) is through:
+                found = field.get_accessor_name() or ""
+            elif getattr(getattr(field, "remote_field", None), "through", None) is through:
+                found = field.name
+        _through_names[key] = found
+    return found
+
+
+_through_names: dict[tuple[Any, Any], str] = {}
+
+
+def _generic_relation(model: Any, query: Any) -> tuple[str, Any, str, int, int] | None:
+    """Return (relation, owner, attribute, parent, conditions) of a ``GenericRelation`` manager.
+
+    These managers set no hint; they filter by the two columns of a ``GenericForeignKey``.
+    """
+    fields = model._meta.private_fields  # noqa: SLF001 - documented name
+    if not fields:
+        return None
+    for field in fields:
+        type_name = getattr(field, "ct_field", None)
+        if type_name is None:
+            continue
+        content_type = key = None
+        for child in query.where.children:
+            target = getattr(getattr(child, "lhs", None), "target", None)
+            if target is None:
+                continue
+            if target.name == type_name:
+                content_type = child.rhs
+            elif target.name == field.fk_field:
+                key = child.rhs
+        if content_type is None or key is None or not isinstance(key, (int, str)):
+            continue
+        found = _generic_owner(model, content_type)
+        if found is not None:
+            return "generic_reverse", found[0], found[1], hash((found[0], key)), 2
+    return None
+
+
+def _generic_owner(model: Any, content_type: Any) -> tuple[Any, str] | None:
+    """Return (class, attribute) of the GenericRelation to ``model``, from Django's own cache."""
+    key = (model, content_type)
+    if key not in _generic_owners:
+        models = sys.modules.get("django.contrib.contenttypes.models")
+        if models is None:
+            return None
+        cached = [
+            item
+            for by_id in models.ContentType.objects._cache.values()  # noqa: SLF001 - no query
+            for item in by_id.values()
+            if item.pk == content_type
+        ]
+        owner = cached[0].model_class() if cached else None
+        names = [
+            field.name
+            for field in (owner._meta.private_fields if owner is not None else ())  # noqa: SLF001
+            if getattr(field, "related_model", None) is model
+        ]
+        if not names:
+            return None
+        _generic_owners[key] = (owner, names[0])
+    return _generic_owners[key]
+
+
+_generic_owners: dict[tuple[Any, Any], tuple[Any, str]] = {}
+
+
+def _inner_codes(factory: Callable[..., Any], names: set[str]) -> Iterator[CodeType]:
+    """Yield the code of the methods that a manager factory defines on its inner class."""
+    pending = [factory.__code__]
+    while pending:
+        for constant in pending.pop().co_consts:
+            if hasattr(constant, "co_consts"):
+                if constant.co_name in names:
+                    yield constant
+                else:
+                    pending.append(constant)
+
+
+def sources() -> Iterator[tuple[Any, Any]]:
+    """Yield (function or code, kind) of every frame of Django's that means something.
+
+    What this version of Django does not have, or has with other local names, is left out: its
+    statements count as unlabelled.
+    """
+    expected: list[tuple[Any, set[str], Any]] = [
+        (ForwardManyToOneDescriptor.__get__, {"self", "instance"}, ForwardSource()),
+        (ReverseOneToOneDescriptor.__get__, {"self", "instance"}, ReverseOneToOneSource()),
+        (DeferredAttribute.__get__, {"self", "instance"}, ColumnSource()),
+        (Model.refresh_from_db, {"self"}, InstanceSource("refresh")),
+        (Model.save, {"self"}, InstanceSource("save")),
+        (Model.delete, {"self"}, InstanceSource("delete")),
+        (prefetch_one_level, {"instances", "prefetcher", "lookup", "level"}, PrefetchSource()),
+        (ModelIterable.__iter__, {"self"}, IterableSource("iterate")),
+        (RawQuerySet._fetch_all, {"self"}, RawSource()),  # noqa: SLF001 - see facts in the docs
+        (RawQuerySet.iterator, {"self"}, RawSource()),
+        (Node.render_annotated, {"self"}, codes.NODE),
+    ]
+    for name, verb in _VERBS.items():
+        method = getattr(QuerySet, name, None)
+        if method is not None:
+            expected.append((method, {"self"}, QuerySetSource(verb)))
+    expected.extend(
+        (code, {"self"}, ManagerWriteSource(relation))
+        for factory, relation in (
+            (create_forward_many_to_many_manager, "many_to_many"),
+            (create_reverse_many_to_one_manager, "reverse"),
+        )
+        for code in _inner_codes(factory, _MANAGER_WRITES)
+    )
+    expected.extend((method, {"self", "instance"}, GenericSource()) for method in _generic_getters())
+    for function, names, kind in expected:
+        code: CodeType | None = getattr(function, "__code__", function)
+        if code is not None and names <= set(getattr(code, "co_varnames", ())):
+            yield code, kind
+
+
+def _generic_getters() -> Iterator[Any]:
+    # Not imported here: without the application in INSTALLED_APPS the import raises. Models
+    # with a generic key have imported it by the time a middleware is made.
+    fields = sys.modules.get("django.contrib.contenttypes.fields")
+    for name in ("GenericForeignKey", "GenericForeignKeyDescriptor"):
+        method = vars(getattr(fields, name, object)).get("__get__")
+        if method is not None:
+            yield method

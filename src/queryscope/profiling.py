@@ -1,0 +1,214 @@
+"""Blocks that the user names: ``profile`` makes a Trace of its own, ``stage`` a part of one."""
+
+from __future__ import annotations
+
+import inspect
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from queryscope import adapters, runtime
+from queryscope.errors import QueryscopeError
+from queryscope.trace import guard
+from queryscope.trace.scope import StageBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from queryscope.detectors.finding import Finding
+    from queryscope.trace.events import Trace, TraceKind
+    from queryscope.trace.recorder import Recorder
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Run:
+    """What ``with profile(...) as run`` gives: the Trace and its findings, after the block."""
+
+    def __init__(self, name: str) -> None:
+        """Name the block."""
+        self.name = name
+        self._finished: runtime.Finished | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """The block's Trace, nested ones included.
+
+        Raises:
+            QueryscopeError: The block has not ended.
+        """
+        return self._judged().trace
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of the block's Trace and of every Trace nested in it.
+
+        Raises:
+            QueryscopeError: The block has not ended.
+        """
+        return self._judged().findings
+
+    def _judged(self) -> runtime.Judged:
+        if self._finished is None:
+            raise QueryscopeError(
+                f"profile({self.name!r}) has not ended: read run.trace and run.findings "
+                "after the with block."
+            )
+        return self._finished.judged
+
+
+class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
+    """Record a block or a function as a Trace of its own.
+
+    Works as ``with``, ``async with`` and as a decorator of functions, coroutine functions and
+    generators' callers. Installs the hooks of the frameworks that are already imported.
+
+    Args:
+        name: What the Trace is called; a decorated function's name if left out.
+        kind: What the unit of work is.
+
+    Example:
+        >>> with profile("nightly export") as run:
+        ...     pass
+        >>> run.trace.statements
+        0
+    """
+
+    def __init__(self, name: str | Callable[..., Any] = "", *, kind: TraceKind = "block") -> None:
+        """Prepare; nothing is recorded before the block is entered."""
+        self._function: Callable[..., Any] | None = None
+        if callable(name):
+            self._function = self._decorated(name, name.__qualname__)
+            wraps(name)(self)
+            name = name.__qualname__
+        self._name = name
+        self._kind: TraceKind = kind
+        self._recorders: list[tuple[Recorder, Run] | None] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Decorate a function, or, under a bare ``@profile``, call the decorated one."""
+        if self._function is not None:
+            return self._function(*args, **kwargs)
+        function = args[0]
+        return self._decorated(function, self._name or function.__qualname__)
+
+    def _decorated(self, function: Callable[P, R], name: str) -> Callable[P, R]:
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def run_async(*args: Any, **kwargs: Any) -> Any:
+                with profile(name, kind=self._kind):
+                    return await function(*args, **kwargs)
+
+            return run_async  # type: ignore[return-value]
+
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            with profile(name, kind=self._kind):
+                return function(*args, **kwargs)
+
+        return run
+
+    def __enter__(self) -> Run:
+        """Start recording."""
+        run = Run(self._name or "block")
+        entry: tuple[Recorder, Run] | None = None
+        try:
+            found = runtime.get()
+            if found.settings.enabled:
+                adapters.install_loaded()
+                recorder = found.recorder(self._kind, run.name)
+                recorder.open()
+                entry = (recorder, run)
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "profile")
+        self._recorders.append(entry)
+        return run
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the Trace and send it to the sinks."""
+        entry = self._recorders.pop()
+        if entry is None:
+            return
+        recorder, run = entry
+        try:
+            recorder.close(error)
+            run._finished = runtime.get().finished(recorder)  # noqa: SLF001 - our own pair
+        except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(failure, "profile")
+
+    async def __aenter__(self) -> Run:
+        """Start recording, in a coroutine."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the Trace, in a coroutine."""
+        self.__exit__(kind, error, traceback)
+
+
+class stage:  # noqa: N801 - reads as a verb: with stage("availability")
+    """Name a part of the Trace under way; without one it does nothing.
+
+    Works as ``with``, ``async with`` and as a decorator of functions and coroutine functions.
+
+    Args:
+        name: What the stage is called.
+
+    Example:
+        >>> with stage("availability"):
+        ...     pass
+    """
+
+    def __init__(self, name: str) -> None:
+        """Prepare; the stage begins on entry."""
+        self._name = name
+        self._blocks: list[StageBlock] = []
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function: each call is a stage."""
+        name = self._name
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def run_async(*args: Any, **kwargs: Any) -> Any:
+                with StageBlock(name, "named"):
+                    return await function(*args, **kwargs)
+
+            return run_async  # type: ignore[return-value]
+
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            with StageBlock(name, "named"):
+                return function(*args, **kwargs)
+
+        return run
+
+    def __enter__(self) -> Self:
+        """Begin the stage."""
+        block = StageBlock(self._name, "named")
+        block.__enter__()
+        self._blocks.append(block)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the stage."""
+        self._blocks.pop().__exit__(*error)
+
+    async def __aenter__(self) -> Self:
+        """Begin the stage, in a coroutine."""
+        return self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        """End the stage, in a coroutine."""
+        self.__exit__(*error)

@@ -1,0 +1,238 @@
+"""The table of code objects: which frame is the user's, a library's, a template's or ours.
+
+The walk from a statement outwards asks this table once per frame, so it is one dict keyed by
+``id(code)``. Keying by the code OBJECT costs ten times as much and is wrong: equal code in two
+files compares equal. The table keeps every code object alive, so that an id never means two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from queryscope.trace.events import Frame, TemplateNode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import CodeType, FrameType
+
+    from queryscope.trace.recorder import RawLabel
+
+MAX_CODES = 50_000
+"""Code objects kept in one table. Templates made from strings and ``exec`` make new ones for
+ever, so a full table is replaced; Recorders under way keep theirs."""
+
+LIBRARY, USER, BOUNDARY, NODE, JINJA = 0, 1, 2, 3, 4
+NODE_STEP = -1
+"""In a chain of (id, instruction) pairs, the instruction of a Django template node."""
+
+_LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
+_STDLIB = tuple(
+    {sysconfig.get_path(name).replace("\\", "/") + "/" for name in ("stdlib", "platstdlib")}
+)
+
+
+class LabelSource(Protocol):
+    """A known ORM function whose frame says what a statement was for."""
+
+    def read(self, frame: FrameType) -> RawLabel | None:
+        """Return the label that the locals of ``frame`` tell, without running user code."""
+
+
+Kind = int | LabelSource
+
+_registered: dict[int, tuple[CodeType, Kind]] = {}
+_user_packages: set[str] = set()
+_library_packages: set[str] = set()
+
+
+class CodeTable:
+    """Kinds of code by ``id(code)``, and the frames that (code, instruction) pairs stand for."""
+
+    __slots__ = ("codes", "files", "frames", "kinds", "templates")
+
+    def __init__(self) -> None:
+        """Start a table that knows the registered code objects only."""
+        self.kinds: dict[int, Kind] = {}
+        self.codes: dict[int, CodeType] = {}
+        self.files: dict[int, tuple[str, str]] = {}
+        self.templates: dict[int, Any] = {}
+        self.frames: dict[tuple[int, int], Frame | TemplateNode] = {}
+        for key, (code, kind) in list(_registered.items()):
+            self.kinds[key] = kind
+            self.codes[key] = code
+
+    def classify(self, frame: FrameType, code: CodeType) -> Kind:
+        """Find out and remember what kind of frame ``frame`` is."""
+        if len(self.kinds) >= MAX_CODES:
+            _replace(self)
+            if len(self.kinds) >= 2 * MAX_CODES:
+                return LIBRARY
+        key = id(code)
+        names = frame.f_globals
+        module = names.get("__name__")
+        file = names.get("__file__")
+        if not isinstance(module, str):
+            module = ""
+        if not isinstance(file, str) or not file.endswith((".py", ".pyw")):
+            file = code.co_filename
+        kind: Kind = LIBRARY
+        template = names.get("__jinja_template__")
+        if template is not None:
+            kind = JINJA
+            self.templates[key] = template
+        elif is_user(module, file):
+            kind = USER
+        self.codes[key] = code
+        self.files[key] = (file, module)
+        self.kinds[key] = kind
+        return kind
+
+    def resolve(self, key: int, instruction: int) -> Frame | TemplateNode | None:
+        """Return the position in source that one step of a chain stands for."""
+        found = self.frames.get((key, instruction))
+        if found is None:
+            code = self.codes.get(key)
+            if code is None:
+                return None
+            if self.kinds.get(key) == JINJA:
+                found = _jinja_node(self.templates[key], code, instruction)
+            else:
+                found = _frame(code, instruction, *self.files.get(key, (code.co_filename, "")))
+            self.frames[key, instruction] = found
+        return found
+
+
+def _position(code: CodeType, instruction: int) -> tuple[int, int, int, int]:
+    """Return (line, end line, column, end column) of an instruction; columns are UTF-8 bytes."""
+    for line, end_line, column, end_column in islice(
+        code.co_positions(), max(instruction, 0) // 2, None
+    ):
+        line = line or code.co_firstlineno
+        return line, end_line or line, column or 0, end_column or 0
+    return code.co_firstlineno, code.co_firstlineno, 0, 0
+
+
+def _frame(code: CodeType, instruction: int, file: str, module: str) -> Frame:
+    return Frame(file, *_position(code, instruction), code.co_qualname, module)
+
+
+def _jinja_node(template: Any, code: CodeType, instruction: int) -> TemplateNode:
+    line = template.get_corresponding_lineno(_position(code, instruction)[0])
+    name = template.name or "<template>"
+    return TemplateNode(name, template.filename or None, line, "", "jinja2")
+
+
+def is_user(module: str, file: str) -> bool:
+    """Tell whether a frame is the user's: by module name first, by path second."""
+    top = module.partition(".")[0]
+    if top in _user_packages:
+        return True
+    if top in _library_packages or top == "queryscope":
+        return False
+    path = file.replace("\\", "/")
+    if any(folder in path for folder in _LIBRARY_FOLDERS):
+        return False
+    if path.startswith("<frozen") or path.startswith(_STDLIB):
+        return False
+    return True
+
+
+_current = CodeTable()
+
+
+def current() -> CodeTable:
+    """Return the table in use; a Recorder keeps the one it started with."""
+    return _current
+
+
+def _replace(full: CodeTable) -> None:
+    global _current
+    if _current is full:
+        _current = CodeTable()
+
+
+def register(function: Callable[..., Any] | CodeType, kind: Kind) -> None:
+    """Say what the frames of a function, or of a code object, mean. Until ``unregister``."""
+    code: CodeType = getattr(function, "__code__", function)
+    _registered[id(code)] = (code, kind)
+    _current.kinds[id(code)] = kind
+    _current.codes[id(code)] = code
+
+
+def unregister(functions: Iterable[Callable[..., Any] | CodeType]) -> None:
+    """Forget what the frames of ``functions`` mean; they count as library frames again."""
+    for function in functions:
+        code: CodeType = getattr(function, "__code__", function)
+        _registered.pop(id(code), None)
+        _current.kinds.pop(id(code), None)
+
+
+def set_packages(*, user: Iterable[str], library: Iterable[str]) -> None:
+    """Add top-level packages that are the user's, or a library's, wherever they lie."""
+    global _current
+    before = len(_user_packages) + len(_library_packages)
+    _user_packages.update(user)
+    _library_packages.update(library)
+    if len(_user_packages) + len(_library_packages) != before:
+        _current = CodeTable()
+
+
+def forget_packages() -> None:
+    """Forget what ``set_packages`` was told."""
+    global _current
+    _user_packages.clear()
+    _library_packages.clear()
+    _current = CodeTable()
+
+
+def creation_site(frame: FrameType | None) -> int:
+    """Return a number for the nearest user position from ``frame`` outwards, 0 for none.
+
+    The number stays valid for the life of the process: it may be kept on a queryset that is
+    pickled, copied or made at import time. ``position_of`` gives the position back.
+    """
+    table = _current
+    kinds = table.kinds
+    while frame is not None:
+        code = frame.f_code
+        kind = kinds.get(id(code))
+        if kind is None:
+            kind = table.classify(frame, code)
+        if kind == USER:
+            key = (id(code), frame.f_lasti)
+            number = _creations.get(key)
+            if number is None:
+                if len(_creations) >= MAX_CODES:
+                    return 0
+                _creation_tables.append((table, key))
+                number = _creations[key] = _SALT + len(_creation_tables)
+            return number
+        if kind == BOUNDARY:
+            return 0
+        frame = frame.f_back
+    return 0
+
+
+# A number in a queryset that another process pickled must not name a position here.
+_SALT = int.from_bytes(os.urandom(4), "big") << 20
+_creations: dict[tuple[int, int], int] = {}
+_creation_tables: list[tuple[CodeTable, tuple[int, int]]] = []
+
+
+def position_of(number: int) -> Frame | None:
+    """Return the position that ``creation_site`` numbered, or None for an unknown number."""
+    index = number - _SALT - 1
+    if not 0 <= index < len(_creation_tables):
+        return None
+    table, key = _creation_tables[index]
+    found = table.resolve(*key)
+    return found if isinstance(found, Frame) else None
+
+
+def current_frame(depth: int = 1) -> FrameType:
+    """Return the frame ``depth`` calls above the caller."""
+    return sys._getframe(depth + 1)  # noqa: SLF001 - the public names cost ten times as much

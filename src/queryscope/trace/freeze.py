@@ -1,0 +1,353 @@
+"""From a closed Recorder to a Trace: positions resolved, values digested, facts paired up."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from queryscope.trace import codes, guard
+from queryscope.trace.codes import NODE_STEP
+from queryscope.trace.events import (
+    NOWHERE,
+    Checkout,
+    Frame,
+    Load,
+    Origin,
+    Query,
+    Session,
+    Stage,
+    TemplateNode,
+    Trace,
+    Transaction,
+)
+
+if TYPE_CHECKING:
+    from queryscope.trace.recorder import OpenCheckout, OpenSession, OpenTransaction, Recorder
+
+_PLAIN = frozenset(
+    {str, int, float, bool, type(None), bytes, Decimal, date, datetime, time, timedelta, UUID}
+)
+_process_key = os.urandom(16)
+
+
+def freeze(recorder: Recorder, key: bytes = _process_key) -> Trace:
+    """Return the Trace of a closed Recorder, its nested ones included.
+
+    Args:
+        recorder: A closed Recorder; it is not changed.
+        key: Keys the digests of parameters, up to 64 bytes: one per project, so that Traces of
+            several processes can be compared and nobody else can guess values from digests.
+    """
+    return _Freezer(recorder, key).trace()
+
+
+def parameters_key(parameters: Any, key: bytes = _process_key) -> str:
+    """Return a digest that is equal for equal parameters, ``""`` for none.
+
+    Values of classes that we do not know are told apart by identity: their ``__repr__`` is the
+    user's code, and it is not ours to run.
+    """
+    if not parameters:
+        return ""
+    return hashlib.blake2b(_text(parameters).encode("utf-8", "replace"), digest_size=8, key=key).hexdigest()
+
+
+def _text(value: Any) -> str:
+    kind = type(value)
+    if kind in _PLAIN:
+        return repr(value)
+    if kind is tuple or kind is list:
+        return "(" + ",".join(map(_text, value)) + ")"
+    if kind is dict:
+        return "{" + ",".join(f"{_text(k)}:{_text(value[k])}" for k in value) + "}"
+    return f"<{kind.__module__}.{kind.__qualname__} {id(value)}>"
+
+
+class _Freezer:
+    """The tables needed while one Recorder is frozen."""
+
+    def __init__(self, recorder: Recorder, key: bytes) -> None:
+        self.recorder = recorder
+        self.key = key
+        self.base = recorder.start_ns
+        self.origins = [self._origin(chain) for chain in recorder.chains]
+        self.keys: dict[str, str] = {}
+        self.parents: dict[int, int] = {}
+        self.session_numbers: dict[int, int] = {}
+        self.checkout_numbers = {item.uid: n for n, item in enumerate(recorder.checkouts)}
+        self.transaction_numbers = {item.uid: n for n, item in enumerate(recorder.transactions)}
+
+    def trace(self) -> Trace:
+        recorder = self.recorder
+        all_sessions = list(recorder.sessions)
+        self.session_numbers = {item.uid: n for n, item in enumerate(all_sessions)}
+        queries = self._queries()
+        return Trace(
+            id=recorder.id,
+            kind=recorder.kind,
+            name=recorder.name,
+            started_at_ns=recorder.started_at_ns,
+            duration_ns=max(recorder.end_ns - recorder.start_ns, 0),
+            mode=recorder.mode,
+            recording="full" if recorder.full else "light",
+            w3c_trace_id=recorder.w3c_trace_id,
+            attributes=dict(recorder.attributes),
+            error=recorder.error,
+            queries=queries,
+            sessions=tuple(self._session(n, item) for n, item in enumerate(all_sessions)),
+            checkouts=self._checkouts(queries),
+            transactions=tuple(
+                self._transaction(n, item) for n, item in enumerate(recorder.transactions)
+            ),
+            stages=self._stages(queries),
+            orphans=recorder.orphans,
+            dropped=dict(recorder.dropped),
+            unlabelled=recorder.label_failures,
+            failures=guard.failures(),
+            process=os.getpid(),
+            children=tuple(freeze(child, self.key) for child in recorder.children),
+        )
+
+    def _origin(self, chain: tuple[int, ...]) -> Origin:
+        table = self.recorder.table
+        steps: list[Frame | TemplateNode] = []
+        for key, instruction in zip(chain[::2], chain[1::2], strict=True):
+            if instruction == NODE_STEP:
+                step: Frame | TemplateNode | None = _django_node(self.recorder.nodes.get(key))
+            else:
+                step = table.resolve(key, instruction)
+            if step is not None:
+                steps.append(step)
+        return Origin(tuple(steps)) if steps else NOWHERE
+
+    def _at(self, site: int) -> Origin:
+        return self.origins[site] if 0 <= site < len(self.origins) else NOWHERE
+
+    def _queries(self) -> tuple[Query, ...]:
+        recorder = self.recorder
+        numbers = {raw[0]: n for n, raw in enumerate(recorder.queries)}
+        rows = recorder.rows
+        infos = recorder.infos
+        keep = recorder.keep_values
+        found = []
+        for number, raw in enumerate(recorder.queries):
+            (uid, start, duration, statement, parameters, many, connection, checkout, session,
+             transaction, thread, stage, site, label, error) = raw  # fmt: skip
+            info = infos[connection]
+            operation = model = ""
+            load = created = None
+            if label is not None:
+                operation, model, load, created = self._label(label, numbers)
+            found.append(
+                Query(
+                    number,
+                    start - self.base,
+                    duration,
+                    statement,
+                    info.vendor,
+                    info.database,
+                    self._key(parameters),
+                    _kept(parameters) if keep else None,
+                    many,
+                    rows.get(uid),
+                    error,
+                    connection,
+                    None if checkout is None else self.checkout_numbers.get(checkout.uid),
+                    None if session is None else self.session_numbers.get(session.uid),
+                    None if transaction is None else self.transaction_numbers.get(transaction.uid),
+                    stage,
+                    thread,
+                    self._at(site),
+                    operation,
+                    model,
+                    load,
+                    created,
+                )
+            )
+        return tuple(found)
+
+    def _key(self, parameters: Any) -> str:
+        if not parameters:
+            return ""
+        text = _text(parameters)
+        key = self.keys.get(text)
+        if key is None:
+            key = self.keys[text] = hashlib.blake2b(
+                text.encode("utf-8", "replace"), digest_size=8, key=self.key
+            ).hexdigest()
+        return key
+
+    def _label(
+        self, label: tuple[Any, ...], numbers: dict[int, int]
+    ) -> tuple[str, str, Load | None, Frame | None]:
+        static, parent, parents, parent_uid = label
+        operation, model, relation, owner, attribute, narrowed, batched, created = static
+        load = None
+        if relation:
+            load = Load(
+                relation,
+                class_name(owner),
+                attribute,
+                # Numbered within the Trace: the identity itself would tell the key's value.
+                None if parent is None else self.parents.setdefault(parent, len(self.parents)),
+                parents,
+                numbers.get(parent_uid),
+                narrowed,
+                batched,
+            )
+        return operation, class_name(model), load, codes.position_of(created) if created else None
+
+    def _session(self, number: int, item: OpenSession) -> Session:
+        return Session(
+            number,
+            item.opened_ns - self.base,
+            (item.first_used_ns or item.opened_ns) - self.base,
+            None if item.closed_ns is None else item.closed_ns - self.base,
+            self._at(item.site),
+            item.thread,
+            tuple(item.threads),
+            item.framework,
+            tuple(item.databases),
+        )
+
+    def _checkouts(self, queries: tuple[Query, ...]) -> tuple[Checkout, ...]:
+        busy: dict[int, int] = {}
+        for query in queries:
+            if query.checkout is not None:
+                busy[query.checkout] = busy.get(query.checkout, 0) + query.duration_ns
+        return tuple(
+            self._checkout(number, item, busy.get(number, 0))
+            for number, item in enumerate(self.recorder.checkouts)
+        )
+
+    def _checkout(self, number: int, item: OpenCheckout, busy_ns: int) -> Checkout:
+        base = self.base
+        returned = item.returned_ns
+        if returned is not None and returned > self.recorder.end_ns:
+            # It came back after the end, by garbage collection perhaps: not returned in time.
+            returned = None
+        return Checkout(
+            number,
+            item.pool,
+            item.pool_uid,
+            item.size,
+            item.max_overflow,
+            item.connection,
+            item.asked_ns - base,
+            item.waited_ns,
+            item.connect_ns,
+            None if item.got_ns is None else item.got_ns - base,
+            None if returned is None else returned - base,
+            item.error,
+            item.overflow,
+            self._at(item.site),
+            item.thread,
+            None if item.session is None else self.session_numbers.get(item.session.uid),
+            item.held_before,
+            item.holders,
+            busy_ns,
+        )
+
+    def _transaction(self, number: int, item: OpenTransaction) -> Transaction:
+        return Transaction(
+            number,
+            item.connection,
+            item.database,
+            item.started_ns - self.base,
+            None if item.ended_ns is None else item.ended_ns - self.base,
+            item.outcome,
+            item.savepoints,
+            self._at(item.site),
+            item.thread,
+        )
+
+    def _stages(self, queries: tuple[Query, ...]) -> tuple[Stage, ...]:
+        stages = self.recorder.stages
+        if not stages:
+            return ()
+        counts = [0] * len(stages)
+        database = [0] * len(stages)
+        waits = [0] * len(stages)
+        inner = [0] * len(stages)
+        ends = [self.recorder.end_ns if item.end_ns is None else item.end_ns for item in stages]
+        for query in queries:
+            if 0 <= query.stage < len(stages):
+                counts[query.stage] += 1
+                database[query.stage] += query.duration_ns
+        for checkout in self.recorder.checkouts:
+            index = self._stage_at(checkout.asked_ns, checkout.thread, ends)
+            if index >= 0:
+                waits[index] += checkout.waited_ns
+        for item, end in zip(stages, ends, strict=True):
+            if item.parent >= 0 and stages[item.parent].thread == item.thread:
+                inner[item.parent] += end - item.start_ns
+        return tuple(
+            Stage(
+                n,
+                item.name,
+                item.kind,
+                item.parent,
+                item.start_ns - self.base,
+                ends[n] - item.start_ns,
+                item.thread,
+                counts[n],
+                database[n],
+                waits[n],
+                max(ends[n] - item.start_ns - database[n] - waits[n] - inner[n], 0),
+            )
+            for n, item in enumerate(stages)
+        )
+
+    def _stage_at(self, moment_ns: int, thread: int, ends: list[int]) -> int:
+        """Return the innermost stage of a thread at a moment, -1 for none."""
+        found = -1
+        for n, item in enumerate(self.recorder.stages):
+            if item.thread == thread and item.start_ns <= moment_ns <= ends[n]:
+                found = n
+        return found
+
+
+def _kept(parameters: Any) -> tuple[object, ...] | None:
+    """Return parameters as a tuple of plain values; what is not plain becomes its class name."""
+    if parameters is None:
+        return None
+    if isinstance(parameters, dict):
+        return tuple((str(name), _plain(value)) for name, value in parameters.items())
+    if isinstance(parameters, (list, tuple)):
+        return tuple(_plain(value) for value in parameters)
+    return (_plain(parameters),)
+
+
+def _plain(value: object) -> object:
+    if type(value) in _PLAIN:
+        return value
+    if type(value) in (list, tuple):
+        return tuple(_plain(item) for item in value)  # type: ignore[attr-defined]
+    return f"<{type(value).__qualname__}>"
+
+
+def class_name(model: Any) -> str:
+    """Return how a model is called: Django's ``app.Model``, else the class's qualified name."""
+    if not model:
+        return ""
+    if isinstance(model, str):
+        return model
+    meta = getattr(model, "_meta", None)
+    label = getattr(meta, "label", None)
+    return label if isinstance(label, str) else str(model.__qualname__)
+
+
+def _django_node(node: Any) -> TemplateNode | None:
+    token = getattr(node, "token", None)
+    origin = getattr(node, "origin", None)
+    if token is None:
+        return None
+    name = str(getattr(origin, "template_name", None) or getattr(origin, "name", "") or "<template>")
+    file = getattr(origin, "name", None)
+    if not isinstance(file, str) or file.startswith("<"):
+        file = None
+    return TemplateNode(name, file, int(token.lineno or 0), str(token.contents)[:200], "django")

@@ -1,0 +1,575 @@
+"""The Recorder: collects the raw facts of a Trace while it runs.
+
+Hooks append plain tuples and slotted values; nothing is parsed, formatted or judged here.
+``freeze`` turns a closed Recorder into a Trace.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import threading
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from queryscope.trace import codes
+from queryscope.trace.codes import BOUNDARY, JINJA, LIBRARY, NODE, NODE_STEP, USER
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import FrameType
+
+    from queryscope.trace.events import TraceKind
+
+clock = time.perf_counter_ns
+
+MAX_SESSIONS = 2_000
+"""Sessions, checkouts, transactions and stages kept in one Trace, each; more are counted."""
+MAX_CHILDREN = 500
+"""Nested Traces kept under one Trace."""
+MAX_NODES = 5_000
+"""Template nodes kept alive by one Recorder."""
+MAX_STATEMENT_TOTAL_CHARS = 32 * 1024 * 1024
+"""Characters of distinct statements kept in one Trace; later distinct ones are cut short."""
+CUT_STATEMENT_CHARS = 2_000
+
+RawLabel = tuple[Any, ...]
+"""``(static, parent, parents, parent_uid)`` with static = ``(operation, model, relation, owner,
+attribute, narrowed, batched, created)``; models are strings or classes, ``created`` a number
+of ``codes.creation_site``. The static part is interned."""
+
+# From a random start, so that a number which travelled in a pickled instance from another
+# process names nothing here.
+_uids = itertools.count(1 + (secrets.randbits(40) << 16))
+next_uid = _uids.__next__
+"""Process-wide numbers of statements and other facts. Never 0."""
+
+
+class ConnectionInfo:
+    """What is known of one connection object, made when a hook first meets it."""
+
+    __slots__ = ("checkout", "database", "session", "transaction", "uid", "vendor")
+
+    def __init__(self, database: str, vendor: str) -> None:
+        """Number the connection; the other attributes are set as facts arrive."""
+        self.uid = next_uid()
+        self.database = database
+        self.vendor = vendor
+        self.checkout: OpenCheckout | None = None
+        self.session: OpenSession | None = None
+        self.transaction: OpenTransaction | None = None
+
+
+class OpenSession:
+    """A session while it lives: an ORM session, or a Django connection in use."""
+
+    __slots__ = (
+        "closed_ns",
+        "databases",
+        "first_used_ns",
+        "framework",
+        "opened_ns",
+        "recorder",
+        "site",
+        "thread",
+        "threads",
+        "uid",
+    )
+
+    def __init__(self, framework: str, opened_ns: int, thread: int) -> None:
+        """Start a session that no Recorder owns yet."""
+        self.uid = next_uid()
+        self.framework = framework
+        self.opened_ns = opened_ns
+        self.first_used_ns: int | None = None
+        self.closed_ns: int | None = None
+        self.site = -1
+        self.thread = thread
+        self.threads: dict[int, None] = {thread: None}
+        self.databases: dict[str, None] = {}
+        self.recorder: Recorder | None = None
+
+
+class OpenCheckout:
+    """A connection on its way out of a pool, out, or back."""
+
+    __slots__ = (
+        "asked_ns",
+        "connect_ns",
+        "connection",
+        "error",
+        "got_ns",
+        "held_before",
+        "holders",
+        "max_overflow",
+        "overflow",
+        "pool",
+        "pool_uid",
+        "recorder",
+        "returned_ns",
+        "session",
+        "site",
+        "size",
+        "thread",
+        "uid",
+        "waited_ns",
+    )
+
+    def __init__(self, pool: str, pool_uid: int, asked_ns: int, thread: int) -> None:
+        """Start a checkout at the moment it is asked for."""
+        self.uid = next_uid()
+        self.pool = pool
+        self.pool_uid = pool_uid
+        self.size: int | None = None
+        self.max_overflow = 0
+        self.asked_ns = asked_ns
+        self.waited_ns = 0
+        self.connect_ns = 0
+        self.got_ns: int | None = None
+        self.returned_ns: int | None = None
+        self.connection: int | None = None
+        self.error: str | None = None
+        self.overflow = False
+        self.held_before = 0
+        self.holders: tuple[str, ...] = ()
+        self.session: OpenSession | None = None
+        self.site = -1
+        self.thread = thread
+        self.recorder: Recorder | None = None
+
+
+class OpenTransaction:
+    """A transaction while it runs."""
+
+    __slots__ = (
+        "connection",
+        "database",
+        "ended_ns",
+        "outcome",
+        "savepoints",
+        "site",
+        "started_ns",
+        "thread",
+        "uid",
+    )
+
+    def __init__(self, info: ConnectionInfo, started_ns: int, site: int, thread: int) -> None:
+        """Start a transaction on a connection."""
+        self.uid = next_uid()
+        self.connection = info.uid
+        self.database = info.database
+        self.started_ns = started_ns
+        self.ended_ns: int | None = None
+        self.outcome = "open"
+        self.savepoints = 0
+        self.site = site
+        self.thread = thread
+
+
+class OpenStage:
+    """A stage while it runs."""
+
+    __slots__ = ("end_ns", "kind", "name", "parent", "start_ns", "thread")
+
+    def __init__(self, name: str, kind: str, parent: int, thread: int) -> None:
+        """Start a stage now, inside the stage with index ``parent``."""
+        self.name = name
+        self.kind = kind
+        self.parent = parent
+        self.start_ns = clock()
+        self.end_ns: int | None = None
+        self.thread = thread
+
+
+class Scope:
+    """What the context variable holds: the innermost Recorder and the stage we are in."""
+
+    __slots__ = ("recorder", "stage")
+
+    def __init__(self, recorder: Recorder, stage: int) -> None:
+        """Name a place inside a Recorder; ``stage`` is -1 outside every stage."""
+        self.recorder = recorder
+        self.stage = stage
+
+
+ACTIVE: ContextVar[Scope | None] = ContextVar("queryscope_scope", default=None)
+active = ACTIVE.get
+
+
+def recording() -> Recorder | None:
+    """Return the innermost Recorder that still takes facts."""
+    scope = ACTIVE.get()
+    if scope is None:
+        return None
+    recorder = scope.recorder
+    while recorder.closed:
+        if recorder.outer is None:
+            return None
+        recorder = recorder.outer
+    return recorder
+
+
+class Recorder:
+    """Collects one Trace. ``open`` makes it the innermost, ``close`` ends it.
+
+    Attributes:
+        full: Full recording.
+        queries: Raw statements, see ``add_query``.
+        rows: Rows fetched by the uid of the statement.
+        orphans: Facts that came after ``close``.
+    """
+
+    __slots__ = (
+        "attributes",
+        "chains",
+        "checkouts",
+        "children",
+        "closed",
+        "dropped",
+        "end_ns",
+        "error",
+        "full",
+        "id",
+        "infos",
+        "keep_values",
+        "kind",
+        "label_failures",
+        "labels",
+        "max_frames",
+        "max_queries",
+        "max_statement_chars",
+        "mode",
+        "name",
+        "nodes",
+        "opened",
+        "orphans",
+        "outer",
+        "queries",
+        "rows",
+        "sessions",
+        "stages",
+        "start_ns",
+        "started_at_ns",
+        "statement_chars",
+        "statements",
+        "table",
+        "token",
+        "transactions",
+        "w3c_trace_id",
+    )
+
+    def __init__(
+        self,
+        kind: TraceKind,
+        name: str,
+        *,
+        full: bool = False,
+        mode: str = "production",
+        keep_values: bool = False,
+        max_queries: int = 20_000,
+        max_statement_chars: int = 65_536,
+        max_frames: int = 150,
+    ) -> None:
+        """Prepare a Recorder; it takes facts from ``open`` on."""
+        self.id = secrets.token_hex(6)
+        self.kind = kind
+        self.name = name
+        self.full = full
+        self.mode = mode
+        self.keep_values = keep_values
+        self.max_queries = max_queries
+        self.max_statement_chars = max_statement_chars
+        self.max_frames = max_frames
+        self.attributes: dict[str, str] = {}
+        self.w3c_trace_id = ""
+        self.error: str | None = None
+        self.queries: list[tuple[Any, ...]] = []
+        self.rows: dict[int, int] = {}
+        self.statements: dict[str, str] = {}
+        self.statement_chars = 0
+        self.labels: dict[RawLabel, RawLabel] = {}
+        self.label_failures = 0
+        self.chains: dict[tuple[int, ...], int] = {}
+        self.nodes: dict[int, Any] = {}
+        self.infos: dict[int, ConnectionInfo] = {}
+        self.sessions: list[OpenSession] = []
+        self.checkouts: list[OpenCheckout] = []
+        self.transactions: list[OpenTransaction] = []
+        self.stages: list[OpenStage] = []
+        self.children: list[Recorder] = []
+        self.opened: dict[int, Recorder] = {}
+        self.dropped: dict[str, int] = {}
+        self.orphans = 0
+        self.closed = False
+        self.outer: Recorder | None = None
+        self.token: Token[Scope | None] | None = None
+        self.table = codes.current()
+        self.started_at_ns = 0
+        self.start_ns = 0
+        self.end_ns = 0
+
+    def open(self) -> Scope:
+        """Become the innermost Recorder of this context and start the clock."""
+        self.outer = recording()
+        if self.outer is not None:
+            self.outer.opened[id(self)] = self
+        scope = Scope(self, -1)
+        self.token = ACTIVE.set(scope)
+        self.started_at_ns = time.time_ns()
+        self.start_ns = clock()
+        return scope
+
+    def leave(self) -> None:
+        """Stop being the innermost of this context, without ending the Trace.
+
+        Streamed responses leave when the view has returned and end when the stream is closed.
+        """
+        token, self.token = self.token, None
+        if token is not None:
+            try:
+                ACTIVE.reset(token)
+            except ValueError:
+                # Another context than the one of open(): a generator closed elsewhere. Our
+                # value there goes away with that context.
+                scope = ACTIVE.get()
+                if scope is not None and scope.recorder is self:
+                    ACTIVE.set(None)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the Trace: stop the clock, hang it under the outer one. Closing twice is no error."""
+        if self.closed:
+            return
+        # A response that nobody closed, as with a request factory, must not hide its facts
+        # from the budget around it.
+        for inner in list(self.opened.values()):
+            inner.close()
+        self.end_ns = clock()
+        self.closed = True
+        self.leave()
+        if error is not None:
+            self.error = describe(error)
+        outer = self.outer
+        if outer is not None and not outer.closed:
+            outer.opened.pop(id(self), None)
+            if len(outer.children) < MAX_CHILDREN:
+                outer.children.append(self)
+            else:
+                outer.drop("children", 1)
+
+    def drop(self, what: str, count: int) -> None:
+        """Count something that a cap kept out."""
+        self.dropped[what] = self.dropped.get(what, 0) + count
+
+    # -- the hot path ---------------------------------------------------------------------
+
+    def add_query(
+        self,
+        start_ns: int,
+        end_ns: int,
+        statement: str,
+        parameters: Any,
+        many: int,
+        info: ConnectionInfo,
+        stage: int,
+        error: BaseException | None,
+        frame: FrameType | None,
+    ) -> int:
+        """Append one statement and return its uid, 0 when it was counted but not kept.
+
+        Args:
+            start_ns: ``clock()`` before the driver was called.
+            end_ns: ``clock()`` after.
+            statement: The text as sent.
+            parameters: As sent; lists and dicts are copied shallowly, nothing is looked into.
+            many: Size of an ``executemany`` batch, -1 unknown, 0 for a plain execute.
+            info: The connection.
+            stage: ``Scope.stage``.
+            error: What the driver raised.
+            frame: The frame to walk outwards from.
+        """
+        if self.closed:
+            self.orphans += 1
+            return 0
+        queries = self.queries
+        if len(queries) >= self.max_queries:
+            dropped = self.dropped
+            dropped["queries"] = dropped.get("queries", 0) + 1
+            dropped["query_ns"] = dropped.get("query_ns", 0) + end_ns - start_ns
+            return 0
+        kept = self.statements.get(statement)
+        if kept is None:
+            kept = self._keep(statement)
+        if many:
+            parameters = None
+        elif type(parameters) is list:
+            parameters = tuple(parameters)
+        elif type(parameters) is dict:
+            parameters = parameters.copy()
+        uid = next_uid()
+        site, label = self.walk(frame)
+        if info.uid not in self.infos:
+            self.infos[info.uid] = info
+        queries.append(
+            (
+                uid,
+                start_ns,
+                end_ns - start_ns,
+                kept,
+                parameters,
+                many,
+                info.uid,
+                info.checkout,
+                info.session,
+                info.transaction,
+                threading.get_ident(),
+                stage,
+                site,
+                label,
+                None if error is None else describe(error),
+            )
+        )
+        return uid
+
+    def walk(self, frame: FrameType | None) -> tuple[int, RawLabel | None]:
+        """Walk outwards and return (index of the chain, label of the outermost ORM frame).
+
+        The label is taken from the last known ORM frame before the first user frame: that is
+        the ORM call the user made. All nodes of a template are read in full recording; in light
+        recording only the innermost, since reading one frame's locals costs as much as ten
+        frames.
+        """
+        table = self.table
+        kinds = table.kinds
+        get = kinds.get
+        full = self.full
+        steps: list[int] = []
+        source: Any = None
+        source_frame: FrameType | None = None
+        nodes = 0
+        left = self.max_frames
+        while frame is not None and left:
+            left -= 1
+            code = frame.f_code
+            key = id(code)
+            kind = get(key)
+            if kind is None:
+                kind = table.classify(frame, code)
+                if kind is USER:
+                    steps += (key, frame.f_lasti)
+                elif kind is JINJA:
+                    steps += (key, frame.f_lasti)
+            elif kind is LIBRARY:
+                pass
+            elif kind is USER or kind is JINJA:
+                steps += (key, frame.f_lasti)
+            elif kind is NODE:
+                if full or not nodes:
+                    nodes += 1
+                    node = frame.f_locals.get("self")
+                    key = id(node)
+                    if key not in self.nodes and len(self.nodes) < MAX_NODES:
+                        self.nodes[key] = node
+                    steps += (key, NODE_STEP)
+            elif kind is BOUNDARY:
+                break
+            elif not steps:
+                source = kind
+                source_frame = frame
+            frame = frame.f_back
+        key_tuple = tuple(steps)
+        site = self.chains.get(key_tuple)
+        if site is None:
+            site = self.chains[key_tuple] = len(self.chains)
+        if source is None or source_frame is None:
+            return site, None
+        try:
+            label = source.read(source_frame)
+        except (AttributeError, KeyError, TypeError, IndexError, ValueError):
+            label = None
+        if label is None:
+            self.label_failures += 1
+            return site, None
+        static = label[0]
+        static = self.labels.setdefault(static, static)
+        return site, (static, *label[1:])
+
+    def _keep(self, statement: str) -> str:
+        """Return the text to keep for a statement that is new in this Trace."""
+        if not isinstance(statement, str):
+            # psycopg accepts bytes and Composed objects; their text is not ours to make here.
+            statement = f"<{type(statement).__name__}>"
+            return self.statements.setdefault(statement, statement)
+        kept = statement
+        if len(kept) > self.max_statement_chars:
+            kept = kept[: self.max_statement_chars]
+            self.drop("statement_tails", 1)
+        if self.statement_chars > MAX_STATEMENT_TOTAL_CHARS:
+            kept = kept[:CUT_STATEMENT_CHARS]
+            self.drop("statement_tails", 1)
+            return kept
+        self.statement_chars += len(kept)
+        self.statements[kept] = kept
+        return kept
+
+    # -- sessions, checkouts, transactions, stages ----------------------------------------
+
+    def add_session(self, session: OpenSession, site: int) -> None:
+        """Take over a session at its first use."""
+        if self._room(self.sessions, "sessions"):
+            session.site = site
+            session.recorder = self
+            self.sessions.append(session)
+
+    def add_checkout(self, checkout: OpenCheckout, site: int) -> None:
+        """Take over a checkout when it has been asked for."""
+        if self._room(self.checkouts, "checkouts"):
+            checkout.site = site
+            checkout.recorder = self
+            self.checkouts.append(checkout)
+
+    def add_transaction(self, transaction: OpenTransaction) -> None:
+        """Take over a transaction at its begin."""
+        if self._room(self.transactions, "transactions"):
+            self.transactions.append(transaction)
+
+    def begin_stage(self, name: str, kind: str, parent: int) -> int:
+        """Start a stage and return its index, -1 when it is only counted."""
+        if not self._room(self.stages, "stages"):
+            return -1
+        self.stages.append(OpenStage(name, kind, parent, threading.get_ident()))
+        return len(self.stages) - 1
+
+    def end_stage(self, index: int) -> None:
+        """End a stage; its inner stages that are still open end with it."""
+        if 0 <= index < len(self.stages):
+            now = clock()
+            stage = self.stages[index]
+            if stage.end_ns is None:
+                stage.end_ns = now
+
+    def _room(self, facts: list[Any], what: str) -> bool:
+        if self.closed:
+            self.orphans += 1
+            return False
+        if len(facts) >= MAX_SESSIONS:
+            self.drop(what, 1)
+            return False
+        return True
+
+
+def describe(error: BaseException) -> str:
+    """Return class and text of an error, without running an ``__str__`` of the user's."""
+    text = ""
+    arguments = error.args
+    if arguments and type(arguments[0]) is str:
+        text = arguments[0][:500]
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name}: {text}" if text else name
+
+
+def process_id() -> int:
+    """Return the process id; a function so that it is asked after a fork."""
+    return os.getpid()

@@ -1,0 +1,65 @@
+"""Stages: named parts of the Trace under way."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from queryscope.trace import guard
+from queryscope.trace.recorder import ACTIVE, Scope, active
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+
+
+class StageBlock:
+    """A stage as a context manager; without a Recorder it does nothing."""
+
+    __slots__ = ("_index", "_kind", "_name", "_recorder", "_token")
+
+    def __init__(self, name: str, kind: str) -> None:
+        """Prepare a stage; it begins on entry."""
+        self._name = name
+        self._kind = kind
+        self._recorder: Any = None
+        self._index = -1
+        self._token: Token[Scope | None] | None = None
+
+    def __enter__(self) -> None:
+        """Begin the stage inside the one we are in."""
+        scope = active()
+        if scope is None or scope.recorder.closed:
+            return
+        try:
+            self._recorder = scope.recorder
+            self._index = scope.recorder.begin_stage(self._name, self._kind, scope.stage)
+            self._token = ACTIVE.set(Scope(scope.recorder, self._index))
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "stage")
+
+    def __exit__(self, *_: object) -> None:
+        """End the stage."""
+        if self._recorder is None:
+            return
+        try:
+            self._recorder.end_stage(self._index)
+            if self._token is not None:
+                ACTIVE.reset(self._token)
+        except ValueError:
+            # Left in another context than entered, as a generator does that is closed
+            # elsewhere: that context is gone, and our value with it.
+            pass
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "stage")
+
+
+def staged(function: Callable[..., Any], name: str, kind: str) -> Callable[..., Any]:
+    """Return ``function`` run inside a stage of its own at each call."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with StageBlock(name, kind):
+            return function(*args, **kwargs)
+
+    return run

@@ -1,0 +1,3 @@
+"""The viewer in the browser."""
+
+from __future__ import annotations

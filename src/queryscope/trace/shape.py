@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 MAX_CACHED_CHARS = 16_384
@@ -439,10 +440,11 @@ def _type_end(tokens: list[_Token], index: int) -> int:
         if token.upper in _TYPE_TAIL or token.text in ("[", "]", "."):
             index += 1 + (token.text == ".")
         elif token.text == "(":
-            length, after = _value_list(tokens, index)
-            if not length:
+            # One or two numbers. Not _value_list: casts in casts would make it recursive.
+            inside = [item.text for item in tokens[index + 1 : index + 5]]
+            if ")" not in inside:
                 return index
-            index = after
+            index += 2 + inside.index(")")
         else:
             return index
     return index
@@ -452,9 +454,8 @@ def _joined(parts: list[str]) -> str:
     """Join tokens with one space, none around dots and inside parentheses."""
     out: list[str] = []
     for part in parts:
-        if part in (".", ",", ")", "::", ";") or not out:
-            out.append(part)
-        elif out[-1][-1:] in (".", "(") or out[-1] == "::":
+        opened = not out or out[-1] == "::" or out[-1][-1:] in (".", "(")
+        if opened or part in (".", ",", ")", "::", ";"):
             out.append(part)
         else:
             out.append(" " + part)
@@ -488,11 +489,11 @@ def _tables(tokens: list[_Token]) -> tuple[set[str], set[str], int]:
         if token.text == "(":
             opened_by.append(previous)
             in_from.append(False)
-            if _opens_cte(tokens, index) and (name := _cte_name(tokens, index)):
+            if _opens_cte(tokens, index) and (cte := _cte_name(tokens, index)):
                 # Its own body may read a table of that name, unless it is recursive.
-                opening.append((len(opened_by), name))
+                opening.append((len(opened_by), cte))
                 if recursive:
-                    ctes.add(name)
+                    ctes.add(cte)
         elif token.text == ")":
             if opening and opening[-1][0] == len(opened_by):
                 ctes.add(opening.pop()[1])
@@ -525,7 +526,7 @@ def _tables(tokens: list[_Token]) -> tuple[set[str], set[str], int]:
                     writes.add(name)
                 elif name not in ctes:
                     reads.add(name)
-            else:
+            elif name == "":
                 expect_table = index < len(tokens) and tokens[index].text == "("
             in_from[-1] = not into and word != "UPDATE"
             previous = word
@@ -576,8 +577,11 @@ def _is_call_or_distinct(opened_by: list[str], previous: str) -> bool:
     return previous == "DISTINCT" or bool(opened_by and opened_by[-1] in _FROM_IN_CALL)
 
 
-def _table_name(tokens: list[_Token], index: int, *, into: bool) -> tuple[int, str]:
-    """Return (index behind, name) of a possibly qualified table name at ``index``."""
+def _table_name(tokens: list[_Token], index: int, *, into: bool) -> tuple[int, str | None]:
+    """Return (index behind, name) of a possibly qualified table name at ``index``.
+
+    The name is ``""`` where none stands, None where a function stands.
+    """
     while index < len(tokens) and tokens[index].upper in _BEFORE_TABLE:
         index += 1
     name = ""
@@ -594,7 +598,7 @@ def _table_name(tokens: list[_Token], index: int, *, into: bool) -> tuple[int, s
     if qualifier in _CATALOGUE_TABLES:
         return index, qualifier
     if name and not into and index < len(tokens) and tokens[index].text == "(":
-        return index, ""  # a function: FROM generate_series(...)
+        return index, None  # FROM generate_series(...)
     return index, name
 
 
@@ -659,7 +663,7 @@ def _limits_from(tokens: list[_Token]) -> bool:
 
 def _locks(tokens: list[_Token]) -> bool:
     """Tell whether the statement locks the rows it reads."""
-    for one, two in zip(tokens, tokens[1:], strict=False):
+    for one, two in pairwise(tokens):
         if one.upper == "FOR" and two.upper in ("UPDATE", "SHARE", "NO", "KEY"):
             return True
         if one.upper == "LOCK" and two.upper == "IN":

@@ -69,7 +69,7 @@ class Settings:
     user_packages: tuple[str, ...] = ()
     library_packages: tuple[str, ...] = ()
     ignore_paths: tuple[str, ...] = ()
-    thresholds: Mapping[str, float] = field(default=NO_THRESHOLDS)
+    thresholds: Mapping[str, float] = field(default_factory=lambda: NO_THRESHOLDS)
 
     @classmethod
     def from_mapping(

@@ -222,8 +222,8 @@ def test_savepoint_names_fold_away():
         ("WITH x (n) AS NOT MATERIALIZED (SELECT a FROM t) SELECT n FROM x", {"t"}),
         (
             (
-                "WITH RECURSIVE x(n) AS (SELECT a FROM t UNION ALL SELECT b FROM u JOIN x ON x.n = b) "
-                "SELECT n FROM x"
+                "WITH RECURSIVE x(n) AS (SELECT a FROM t UNION ALL "
+                "SELECT b FROM u JOIN x ON x.n = b) SELECT n FROM x"
             ),
             set("tu"),
         ),

@@ -64,6 +64,10 @@ def _text(value: Any) -> str:
         return "(" + ",".join(map(_text, value)) + ")"
     if kind is dict:
         return "{" + ",".join(f"{_text(k)}:{_text(value[k])}" for k in value) + "}"
+    for base in (str, int, float):
+        # A safe string, or a member of an enumeration of strings, is sent as its plain value.
+        if isinstance(value, base):
+            return base.__repr__(value)
     return f"<{kind.__module__}.{kind.__qualname__} {id(value)}>"
 
 
@@ -138,7 +142,7 @@ class _Freezer:
             (uid, start, duration, statement, parameters, many, connection, checkout, session,
              transaction, thread, stage, site, label, error) = raw  # fmt: skip
             info = infos[connection]
-            operation = model = ""
+            operation, model = "cursor", ""
             load = created = None
             if label is not None:
                 operation, model, load, created = self._label(label, numbers)

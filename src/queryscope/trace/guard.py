@@ -18,7 +18,7 @@ class Failure(NamedTuple):
 
     place: str
     error: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody wants here
 
 
 _lock = threading.Lock()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import threading
+import sys
 import time
 from contextvars import ContextVar
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from queryscope.trace import codes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from queryscope.trace.events import TraceKind
 
 clock = time.perf_counter_ns
+_getframe = sys._getframe
 
 MAX_SESSIONS = 2_000
 """Sessions, checkouts, transactions and stages kept in one Trace, each; more are counted."""
@@ -39,6 +41,13 @@ RawLabel = tuple[Any, ...]
 """``(static, parent, parents, parent_uid)`` with static = ``(operation, model, relation, owner,
 attribute, narrowed, batched, created)``; models are strings or classes, ``created`` a number
 of ``codes.creation_site``. The static part is interned."""
+
+Path = tuple[int, Any, tuple[tuple[int, int, int], ...]]
+"""The way a statement came: (chain, label source, marks), a mark being (depth, id of the code,
+instruction); the last mark is the label source's frame, whose instruction does not matter."""
+
+UNKNOWN_LABEL: RawLabel = (("", "", "", "", "", False, False, 0), None, 0, None)
+"""The label of a statement whose ORM frame has a shape that we do not know."""
 
 # From a random start, so that a number which travelled in a pickled instance from another
 # process names nothing here.
@@ -246,6 +255,7 @@ class Recorder:
         "opened",
         "orphans",
         "outer",
+        "paths",
         "queries",
         "rows",
         "sessions",
@@ -292,6 +302,7 @@ class Recorder:
         self.labels: dict[RawLabel, RawLabel] = {}
         self.label_failures = 0
         self.chains: dict[tuple[int, ...], int] = {}
+        self.paths: dict[str, Path] = {}
         self.nodes: dict[int, Any] = {}
         self.infos: dict[int, ConnectionInfo] = {}
         self.sessions: list[OpenSession] = []
@@ -374,7 +385,7 @@ class Recorder:
         info: ConnectionInfo,
         stage: int,
         error: BaseException | None,
-        frame: FrameType | None,
+        frame: FrameType | int | None,
     ) -> int:
         """Append one statement and return its uid, 0 when it was counted but not kept.
 
@@ -387,7 +398,7 @@ class Recorder:
             info: The connection.
             stage: ``Scope.stage``.
             error: What the driver raised.
-            frame: The frame to walk outwards from.
+            frame: How many frames above the caller the walk starts; or that frame itself.
         """
         if self.closed:
             self.orphans += 1
@@ -398,7 +409,10 @@ class Recorder:
             dropped["queries"] = dropped.get("queries", 0) + 1
             dropped["query_ns"] = dropped.get("query_ns", 0) + end_ns - start_ns
             return 0
-        kept = self.statements.get(statement)
+        try:
+            kept = self.statements.get(statement)
+        except TypeError:  # psycopg's Composed has no hash
+            kept = None
         if kept is None:
             kept = self._keep(statement)
         if many:
@@ -408,9 +422,15 @@ class Recorder:
         elif type(parameters) is dict:
             parameters = parameters.copy()
         uid = next_uid()
-        site, label = self.walk(frame)
-        if info.uid not in self.infos:
-            self.infos[info.uid] = info
+        if type(frame) is int:
+            path = self.paths.get(kept)
+            found = None if path is None else self._follow(path)
+            if found is None:
+                found = self._explore(kept, frame)
+            site, label = found
+        else:
+            site, label = self.walk(frame)
+        self.infos[info.uid] = info
         queries.append(
             (
                 uid,
@@ -423,7 +443,7 @@ class Recorder:
                 info.checkout,
                 info.session,
                 info.transaction,
-                threading.get_ident(),
+                get_ident(),
                 stage,
                 site,
                 label,
@@ -436,64 +456,108 @@ class Recorder:
         """Walk outwards and return (index of the chain, label of the outermost ORM frame).
 
         The label is taken from the last known ORM frame before the first user frame: that is
-        the ORM call the user made. All nodes of a template are read in full recording; in light
-        recording only the innermost, since reading one frame's locals costs as much as ten
-        frames.
+        the ORM call the user made. A final source, such as a prefetch, is not overruled. All nodes of a
+        template are read in full recording; in light recording only the innermost, since
+        reading one frame's locals costs as much as ten frames.
+        """
+        site, source, source_frame, _ = self._walk(frame, 0)
+        return site, self._label(source, source_frame)
+
+    def _walk(
+        self, frame: FrameType | None, depth: int
+    ) -> tuple[int, Any, FrameType | None, Path | None]:
+        """Walk outwards and return (chain, label source, its frame, the path taken).
+
+        The path is None when it cannot be followed again: a template node stands in a frame's
+        locals, which the same code at the same depth does not repeat.
         """
         table = self.table
-        kinds = table.kinds
-        get = kinds.get
-        full = self.full
+        get = table.kinds.get
         steps: list[int] = []
+        marks: list[tuple[int, int, int]] = []
         source: Any = None
         source_frame: FrameType | None = None
+        source_depth = 0
         nodes = 0
-        left = self.max_frames
-        while frame is not None and left:
-            left -= 1
+        for at in range(depth, depth + self.max_frames):
+            if frame is None:
+                break
             code = frame.f_code
-            key = id(code)
-            kind = get(key)
+            kind = get(id(code))
             if kind is None:
                 kind = table.classify(frame, code)
-                if kind is USER:
-                    steps += (key, frame.f_lasti)
-                elif kind is JINJA:
-                    steps += (key, frame.f_lasti)
-            elif kind is LIBRARY:
+            if kind is LIBRARY:
                 pass
             elif kind is USER or kind is JINJA:
-                steps += (key, frame.f_lasti)
+                steps += (id(code), frame.f_lasti)
+                marks.append((at, id(code), frame.f_lasti))
+            elif kind is BOUNDARY:
+                marks.append((at, id(code), frame.f_lasti))
+                break
             elif kind is NODE:
-                if full or not nodes:
+                if self.full or not nodes:
                     nodes += 1
                     node = frame.f_locals.get("self")
                     key = id(node)
                     if key not in self.nodes and len(self.nodes) < MAX_NODES:
                         self.nodes[key] = node
                     steps += (key, NODE_STEP)
-            elif kind is BOUNDARY:
-                break
-            elif not steps:
+            elif not steps and (source is None or not source.final):
                 source = kind
                 source_frame = frame
+                source_depth = at
             frame = frame.f_back
-        key_tuple = tuple(steps)
-        site = self.chains.get(key_tuple)
+        chain = tuple(steps)
+        site = self.chains.get(chain)
         if site is None:
-            site = self.chains[key_tuple] = len(self.chains)
-        if source is None or source_frame is None:
-            return site, None
+            site = self.chains[chain] = len(self.chains)
+        if nodes or not marks:
+            return site, source, source_frame, None
+        if source_frame is not None:
+            marks.append((source_depth, id(source_frame.f_code), -1))
+        return site, source, source_frame, (site, source, tuple(marks))
+
+    def _explore(self, statement: str, depth: int) -> tuple[int, RawLabel | None]:
+        """Walk from ``depth`` frames above the caller of ``add_query``; remember the path."""
+        # 0 is this frame, 1 add_query, 2 its caller: what ``_follow`` counts from, too.
+        site, source, frame, path = self._walk(_getframe(depth + 2), depth + 2)
+        if path is not None:
+            self.paths[statement] = path
+        return site, self._label(source, frame)
+
+    def _follow(self, path: Path) -> tuple[int, RawLabel | None] | None:
+        """Check that a statement came the same way as before, without making every frame.
+
+        Asking for a frame at a known depth costs a tenth of walking there: Python makes frame
+        objects only for those that are asked for. Every user frame and the boundary must stand
+        at the same depth, at the same instruction; None if one does not.
+        """
+        site, source, marks = path
+        frame: FrameType | None = None
         try:
-            label = source.read(source_frame)
+            for at, key, instruction in marks:
+                frame = _getframe(at)
+                if id(frame.f_code) != key or (
+                    instruction >= 0 and frame.f_lasti != instruction
+                ):
+                    return None
+        except ValueError:  # the stack is not that deep
+            return None
+        return site, None if source is None else self._label(source, frame)
+
+    def _label(self, source: Any, frame: FrameType | None) -> RawLabel | None:
+        """Return the label that an ORM frame tells, with its static part interned."""
+        if source is None or frame is None:
+            return None
+        try:
+            label = source.read(frame)
         except (AttributeError, KeyError, TypeError, IndexError, ValueError):
             label = None
         if label is None:
             self.label_failures += 1
-            return site, None
+            return UNKNOWN_LABEL
         static = label[0]
-        static = self.labels.setdefault(static, static)
-        return site, (static, *label[1:])
+        return self.labels.setdefault(static, static), *label[1:]
 
     def _keep(self, statement: str) -> str:
         """Return the text to keep for a statement that is new in this Trace."""
@@ -505,6 +569,9 @@ class Recorder:
         if len(kept) > self.max_statement_chars:
             kept = kept[: self.max_statement_chars]
             self.drop("statement_tails", 1)
+            known = self.statements.get(kept)
+            if known is not None:
+                return known
         if self.statement_chars > MAX_STATEMENT_TOTAL_CHARS:
             kept = kept[:CUT_STATEMENT_CHARS]
             self.drop("statement_tails", 1)
@@ -538,7 +605,7 @@ class Recorder:
         """Start a stage and return its index, -1 when it is only counted."""
         if not self._room(self.stages, "stages"):
             return -1
-        self.stages.append(OpenStage(name, kind, parent, threading.get_ident()))
+        self.stages.append(OpenStage(name, kind, parent, get_ident()))
         return len(self.stages) - 1
 
     def end_stage(self, index: int) -> None:

@@ -79,7 +79,11 @@ def _database_name(connection: Any) -> str:
 
 
 def _execute_wrapper(info: ConnectionInfo) -> Callable[..., Any]:
-    """Return the wrapper that records each statement of one connection."""
+    """Return the wrapper that records each statement of one connection.
+
+    Ours is the outermost wrapper, so the two frames above it are ``_execute_with_wrappers`` and
+    ``execute`` of the cursor: the walk starts at the third, and those two are never made.
+    """
 
     def queryscope_execute(
         execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any
@@ -106,14 +110,12 @@ def _execute_wrapper(info: ConnectionInfo) -> Callable[..., Any]:
                     session = info.session
                     if session is None or session.recorder is not recorder:
                         _begin_session(recorder, info, start)
-                    elif (ident := threading.get_ident()) not in session.threads:
-                        session.threads[ident] = None
                     batch = 0 if not many else _size(params)
                     uid = recorder.add_query(
-                        start, end, sql, params, batch, info, stage, error, _frame(1)
+                        start, end, sql, params, batch, info, stage, error, 3
                     )
                     cursor = context["cursor"]
-                    if uid and type(cursor) in _COUNTING:
+                    if uid and isinstance(cursor, _Counting):
                         cursor.queryscope = (recorder.rows, uid)
                         if sql[:1] not in "Ss" and error is None:
                             count = cursor.cursor.rowcount
@@ -157,18 +159,11 @@ def _begin_session(recorder: Recorder, info: ConnectionInfo, now: int) -> None:
 # -- rows ----------------------------------------------------------------------------------
 
 
-def _count(cursor: Any, rows: int) -> None:
-    target = cursor.queryscope
-    if target is not None and rows:
-        counts, uid = target
-        counts[uid] = counts.get(uid, 0) + rows
-
-
 class _Counting:
     """Fetch methods that count rows.
 
-    They are written out here although the base class has them by ``__getattr__``: that detour is
-    what makes a plain subclass cost 3 us a statement.
+    They are written out here, the counting too, although the base class has them by
+    ``__getattr__``: that detour is what makes a plain subclass cost 3 us a statement.
     """
 
     queryscope: tuple[dict[int, int], int] | None = None
@@ -178,26 +173,33 @@ class _Counting:
     def fetchone(self) -> Any:
         with self.db.wrap_database_errors:
             row = self.cursor.fetchone()
-        if row is not None:
-            _count(self, 1)
+        if (target := self.queryscope) is not None:
+            rows, uid = target
+            rows[uid] = rows.get(uid, 0) + (row is not None)
         return row
 
     def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
         with self.db.wrap_database_errors:
-            rows = self.cursor.fetchmany(*args, **kwargs)
-        _count(self, len(rows))
-        return rows
+            found = self.cursor.fetchmany(*args, **kwargs)
+        if (target := self.queryscope) is not None:
+            rows, uid = target
+            rows[uid] = rows.get(uid, 0) + len(found)
+        return found
 
     def fetchall(self) -> Any:
         with self.db.wrap_database_errors:
-            rows = self.cursor.fetchall()
-        _count(self, len(rows))
-        return rows
+            found = self.cursor.fetchall()
+        if (target := self.queryscope) is not None:
+            rows, uid = target
+            rows[uid] = rows.get(uid, 0) + len(found)
+        return found
 
     def __iter__(self) -> Iterator[Any]:
         with self.db.wrap_database_errors:
             for row in self.cursor:
-                _count(self, 1)
+                if (target := self.queryscope) is not None:
+                    rows, uid = target
+                    rows[uid] = rows.get(uid, 0) + 1
                 yield row
 
 
@@ -207,9 +209,6 @@ class CountingCursor(_Counting, CursorWrapper):
 
 class CountingDebugCursor(_Counting, CursorDebugWrapper):
     """Django's cursor wrapper of DEBUG, with rows counted."""
-
-
-_COUNTING = frozenset({CountingCursor, CountingDebugCursor})
 
 
 def make_cursor(connection: Any, cursor: Any) -> CountingCursor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from django.core.handlers.base import BaseHandler
 from django.db.models import Model, QuerySet
 from django.db.models.fields.related_descriptors import (
     ForwardManyToOneDescriptor,
@@ -22,6 +23,7 @@ from django.db.models.query import (
     prefetch_one_level,
 )
 from django.db.models.query_utils import DeferredAttribute
+from django.db.models.sql.compiler import SQLCompiler, SQLInsertCompiler, SQLUpdateCompiler
 from django.template.base import Node
 
 from queryscope.trace import codes
@@ -86,6 +88,8 @@ def loaded_by(instance: Any) -> int | None:
 class ForwardSource:
     """``ForwardManyToOneDescriptor.__get__``: foreign key, forward one-to-one, MTI parent."""
 
+    final = False
+
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
         names = frame.f_locals
@@ -101,6 +105,8 @@ class ForwardSource:
 class ReverseOneToOneSource:
     """``ReverseOneToOneDescriptor.__get__``."""
 
+    final = False
+
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
         names = frame.f_locals
@@ -115,6 +121,8 @@ class ReverseOneToOneSource:
 class GenericSource:
     """``GenericForeignKey.__get__`` and, on Django 6.1, its descriptor's."""
 
+    final = False
+
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
         names = frame.f_locals
@@ -126,6 +134,8 @@ class GenericSource:
 
 class ColumnSource:
     """``DeferredAttribute.__get__``: a deferred column."""
+
+    final = False
 
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
@@ -141,6 +151,8 @@ class ColumnSource:
 class InstanceSource:
     """``Model.save``, ``delete`` and ``refresh_from_db``."""
 
+    final = False
+
     def __init__(self, verb: str) -> None:
         """Label the frames with ``verb``."""
         self.verb = verb
@@ -154,6 +166,8 @@ class InstanceSource:
 
 class PrefetchSource:
     """``prefetch_one_level``: one batch for many instances."""
+
+    final = True
 
     _BY_MANAGER = {
         "RelatedManager": "reverse",
@@ -185,6 +199,8 @@ class PrefetchSource:
 class QuerySetSource:
     """A method of ``QuerySet``, with the related manager that made the queryset, if any."""
 
+    final = False
+
     def __init__(self, verb: str) -> None:
         """Label the frames with ``verb``."""
         self.verb = verb
@@ -204,7 +220,7 @@ class QuerySetSource:
         found = None
         if parent is not None:
             found = _manager_relation(queryset, query, parent)
-        else:
+        elif queryset.model not in _without_generic_key:
             generic = _generic_relation(queryset.model, query)
             if generic is not None:
                 relation, owner, attribute, key, parts = generic
@@ -232,8 +248,21 @@ class IterableSource(QuerySetSource):
         return self.label(frame.f_locals["self"].queryset)
 
 
+class CompilerSource:
+    """``SQLCompiler.execute_sql``: an ORM statement that no frame further out explains."""
+
+    final = False
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        model = frame.f_locals["self"].query.model
+        return ("orm", model, "", "", "", False, False, 0), None, 0, None
+
+
 class RawSource:
     """``RawQuerySet``: ``Model.objects.raw``."""
+
+    final = False
 
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
@@ -243,6 +272,8 @@ class RawSource:
 
 class ManagerWriteSource:
     """A write through a related manager: ``book.genres.add(genre)``."""
+
+    final = False
 
     def __init__(self, relation: str) -> None:
         """Label the frames as writes of ``relation``."""
@@ -316,13 +347,12 @@ def _generic_relation(model: Any, query: Any) -> tuple[str, Any, str, int, int] 
 
     These managers set no hint; they filter by the two columns of a ``GenericForeignKey``.
     """
-    fields = model._meta.private_fields  # noqa: SLF001 - documented name
+    fields = [item for item in model._meta.private_fields if hasattr(item, "ct_field")]
     if not fields:
+        _without_generic_key.add(model)
         return None
     for field in fields:
-        type_name = getattr(field, "ct_field", None)
-        if type_name is None:
-            continue
+        type_name = field.ct_field
         content_type = key = None
         for child in query.where.children:
             target = getattr(getattr(child, "lhs", None), "target", None)
@@ -338,6 +368,9 @@ def _generic_relation(model: Any, query: Any) -> tuple[str, Any, str, int, int] 
         if found is not None:
             return "generic_reverse", found[0], found[1], hash((found[0], key)), 2
     return None
+
+
+_without_generic_key: set[Any] = set()
 
 
 def _generic_owner(model: Any, content_type: Any) -> tuple[Any, str] | None:
@@ -397,7 +430,13 @@ def sources() -> Iterator[tuple[Any, Any]]:
         (ModelIterable.__iter__, {"self"}, IterableSource("iterate")),
         (RawQuerySet._fetch_all, {"self"}, RawSource()),  # noqa: SLF001 - see facts in the docs
         (RawQuerySet.iterator, {"self"}, RawSource()),
+        (SQLCompiler.execute_sql, {"self"}, CompilerSource()),
+        (SQLInsertCompiler.execute_sql, {"self"}, CompilerSource()),
+        (SQLUpdateCompiler.execute_sql, {"self"}, CompilerSource()),
         (Node.render_annotated, {"self"}, codes.NODE),
+        # What lies outside is the middlewares' calls of one another: two frames each, the same
+        # for every statement of a view. Their own statements do not pass through it.
+        (BaseHandler._get_response, {"self"}, codes.BOUNDARY),  # noqa: SLF001 - no public name
     ]
     for name, verb in _VERBS.items():
         method = getattr(QuerySet, name, None)

@@ -38,6 +38,9 @@ _STDLIB = tuple(
 class LabelSource(Protocol):
     """A known ORM function whose frame says what a statement was for."""
 
+    final: bool
+    """Frames further out do not overrule it: a prefetch inside an evaluation stays a prefetch."""
+
     def read(self, frame: FrameType) -> RawLabel | None:
         """Return the label that the locals of ``frame`` tell, without running user code."""
 

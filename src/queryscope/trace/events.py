@@ -128,7 +128,8 @@ class Query(NamedTuple):
         thread: The thread's ident.
         origin: Where it was asked for.
         operation: The ORM's verb (``get``, ``count``, ``iterate``, ``lazy``, ``prefetch``,
-            ``save`` ...), ``core``, ``raw``, ``cursor``; ``""`` if unknown.
+            ``save`` ...), ``orm`` for one we have no name for, ``core``, ``raw``, ``cursor`` for
+            a statement without the ORM; ``""`` if its frame has an unknown shape.
         model: The class whose rows it loads or writes, ``""`` if unknown.
         load: The relation or column it fills.
         created: Where the queryset was created, in full recording.

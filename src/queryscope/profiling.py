@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from queryscope.detectors.finding import Finding
+    from queryscope.detectors.registry import Judged
     from queryscope.trace.events import Trace, TraceKind
     from queryscope.trace.recorder import Recorder
 
@@ -49,7 +50,7 @@ class Run:
         """
         return self._judged().findings
 
-    def _judged(self) -> runtime.Judged:
+    def _judged(self) -> Judged:
         if self._finished is None:
             raise QueryscopeError(
                 f"profile({self.name!r}) has not ended: read run.trace and run.findings "

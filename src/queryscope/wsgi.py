@@ -119,10 +119,10 @@ def _begun(found: Runtime, environ: dict[str, Any]) -> Recorder | None:
         recorder = requests.begin(found, environ)
         if recorder is not None:
             environ["queryscope.recorder"] = recorder
-        return recorder
     except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(error, "wsgi.begin")
         return None
+    return recorder
 
 
 class Body:

@@ -14,11 +14,12 @@ from queryscope.detectors.finding import SEVERITIES, Finding
 from queryscope.detectors.precedence import PRECEDENCE
 from queryscope.errors import NotFoundError, nearest
 from queryscope.trace import guard
-from queryscope.trace.events import Trace
 from queryscope.trace.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from queryscope.trace.events import Trace
 
 
 _MODULE = re.compile(r"qs\d{3}_\w+$")
@@ -75,7 +76,7 @@ def all_detectors() -> Mapping[str, Detector]:
     found: dict[str, Detector] = {}
     for module in sorted(item.name for item in iter_modules(detectors.__path__)):
         if _MODULE.match(module):
-            detector: Detector = import_module(f"{detectors.__name__}.{module}")  # type: ignore[assignment]
+            detector: Detector = import_module(f"{detectors.__name__}.{module}")
             found[detector.CODE] = detector
     return found
 
@@ -91,7 +92,7 @@ def thresholds() -> Mapping[str, Threshold]:
 
 def threshold_names() -> Mapping[str, float]:
     """Return the names of all thresholds, as ``Settings.from_mapping`` wants them."""
-    return {name: 0.0 for name in thresholds()}
+    return dict.fromkeys(thresholds(), 0.0)
 
 
 def page_of(code: str) -> str:
@@ -102,7 +103,9 @@ def page_of(code: str) -> str:
     """
     detector = all_detectors().get(code.upper())
     if detector is None:
-        raise NotFoundError(f"There is no detector {code!r}.{nearest(code.upper(), all_detectors())}")
+        raise NotFoundError(
+            f"There is no detector {code!r}.{nearest(code.upper(), all_detectors())}"
+        )
     return (detector.__doc__ or "").strip() + "\n"
 
 

@@ -13,7 +13,7 @@ __all__ = ["Middleware"]
 def __getattr__(name: str) -> Any:
     """Import the middleware when it is first used: the app registry loads this package early."""
     if name == "Middleware":
-        from queryscope.django.middleware import Middleware  # noqa: PLC0415
+        from queryscope.django.middleware import Middleware
 
         return Middleware
     raise AttributeError(f"module 'queryscope.django' has no attribute {name!r}")

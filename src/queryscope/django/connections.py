@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INFO = "_queryscope_info"
 """Attribute of a database wrapper: its ConnectionInfo. Carries our name, removed by uninstall."""
 
-_frame = sys._getframe  # noqa: SLF001 - the public names cost ten times as much
+_frame = sys._getframe
 
 
 def attach(connection: Any) -> None:
@@ -101,23 +101,20 @@ def _execute_wrapper(info: ConnectionInfo) -> Callable[..., Any]:
         finally:
             end = clock()
             try:
-                recorder = scope.recorder
-                if recorder.closed:
-                    recorder, stage = _open_recorder(recorder)
-                else:
-                    stage = scope.stage
+                recorder: Recorder | None = scope.recorder
+                stage = scope.stage
+                if scope.recorder.closed:
+                    recorder, stage = _open_recorder(scope.recorder), -1
                 if recorder is not None:
                     session = info.session
                     if session is None or session.recorder is not recorder:
                         _begin_session(recorder, info, start)
                     batch = 0 if not many else _size(params)
-                    uid = recorder.add_query(
-                        start, end, sql, params, batch, info, stage, error, 3
-                    )
+                    uid = recorder.add_query(start, end, sql, params, batch, info, stage, error, 3)
                     cursor = context["cursor"]
                     if uid and isinstance(cursor, _Counting):
                         cursor.queryscope = (recorder.rows, uid)
-                        if sql[:1] not in "Ss" and error is None:
+                        if error is None and type(sql) is str and sql[:1] not in "Ss":
                             count = cursor.cursor.rowcount
                             if count >= 0:
                                 recorder.rows[uid] = count
@@ -130,12 +127,12 @@ def _execute_wrapper(info: ConnectionInfo) -> Callable[..., Any]:
     return queryscope_execute
 
 
-def _open_recorder(closed: Recorder) -> tuple[Recorder | None, int]:
+def _open_recorder(closed: Recorder) -> Recorder | None:
     """Return the innermost Recorder still open around a closed one; count an orphan if none."""
     recorder = recording()
     if recorder is None:
         closed.orphans += 1
-    return recorder, -1
+    return recorder
 
 
 def _size(params: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ from queryscope.trace.recorder import Recorder, active, recording
 from queryscope.trace.scope import staged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""Makes what stands in for a function, given the original."""
 
 _lock = threading.RLock()
 _undo: list[Callable[[], None]] = []
@@ -71,11 +75,13 @@ def _register_frames() -> None:
         names += [
             getattr(settings, name, None) or "" for name in ("ROOT_URLCONF", "WSGI_APPLICATION")
         ]
-    tops = {name.partition(".")[0] for name in names if isinstance(name, str)} - {"", "django"}
+    tops = {str(name).partition(".")[0] for name in names} - {"", "django"}
     codes.set_packages(user=tops, library=())
 
 
-def replace(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def replace(
+    owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
     """Replace an attribute that ``owner`` itself defines, and remember how to restore it."""
     original = vars(owner)[name]
     setattr(owner, name, make(original))
@@ -111,7 +117,7 @@ def _detach_all() -> None:
             facts.detach(connection)
 
 
-def _noting(note: Callable[[Any], None]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _noting(note: Callable[[Any], None]) -> Maker:
     """Return a maker of wrappers that note a fact once the original has succeeded."""
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,7 +175,7 @@ def _wrapped_make_view_atomic(original: Callable[..., Any]) -> Callable[..., Any
     return make_view_atomic
 
 
-def _rendering(name: Callable[[Any], str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _rendering(name: Callable[[Any], str]) -> Maker:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         def render(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -242,9 +248,9 @@ def _statement_since(recorder: Recorder, before: int) -> int:
 
 
 def _mark(instance: Any, uid: int, *, related: bool) -> None:
-    state = instance._state  # noqa: SLF001 - Django's documented name
+    state = instance._state
     state.__dict__[QUERY_MARK] = uid
     if related:
         for other in state.fields_cache.values():
-            if other is not None and QUERY_MARK not in other._state.__dict__:  # noqa: SLF001
+            if other is not None and QUERY_MARK not in other._state.__dict__:
                 _mark(other, uid, related=True)

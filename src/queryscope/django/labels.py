@@ -7,7 +7,7 @@ instances are looked into through ``__dict__`` and ``_meta``.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.handlers.base import BaseHandler
 from django.db.models import Model, QuerySet
@@ -69,7 +69,7 @@ def identity(instance: Any) -> int | None:
     """Return a number for the row that an instance stands for, without running its code."""
     if instance is None:
         return None
-    meta = instance._meta  # noqa: SLF001 - Django's documented name
+    meta = instance._meta
     key = instance.__dict__.get(meta.pk.attname)
     if key is None:
         return id(instance)
@@ -81,7 +81,7 @@ def identity(instance: Any) -> int | None:
 
 def loaded_by(instance: Any) -> int | None:
     """Return the uid of the statement that loaded an instance, if it carries one."""
-    found = instance._state.__dict__.get(QUERY_MARK)  # noqa: SLF001 - Django's documented name
+    found = instance._state.__dict__.get(QUERY_MARK)
     return found if type(found) is int else None
 
 
@@ -169,7 +169,7 @@ class PrefetchSource:
 
     final = True
 
-    _BY_MANAGER = {
+    _BY_MANAGER: ClassVar = {
         "RelatedManager": "reverse",
         "ManyRelatedManager": "many_to_many",
         "GenericRelatedObjectManager": "generic_reverse",
@@ -214,9 +214,9 @@ class QuerySetSource:
         verb = self.verb
         query = queryset.query
         created = query.__dict__.get(CREATED_MARK, 0)
-        if verb == "iterate" and queryset._fields is not None:  # noqa: SLF001 - no public name
+        if verb == "iterate" and queryset._fields is not None:
             verb = "values"
-        parent = queryset._hints.get("instance")  # noqa: SLF001 - no public name
+        parent = queryset._hints.get("instance")
         found = None
         if parent is not None:
             found = _manager_relation(queryset, query, parent)
@@ -255,7 +255,8 @@ class CompilerSource:
 
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
-        model = frame.f_locals["self"].query.model
+        query: Any = frame.f_locals["self"].query
+        model = query.model
         return ("orm", model, "", "", "", False, False, 0), None, 0, None
 
 
@@ -304,7 +305,7 @@ def _narrowed(verb: str, query: Any, own_conditions: int) -> bool:
 
 def _manager_relation(queryset: Any, query: Any, parent: Any) -> tuple[str, Any, str] | None:
     """Return (relation, owner, attribute) of the related manager that made a queryset."""
-    known = queryset._known_related_objects  # noqa: SLF001 - no public name
+    known = queryset._known_related_objects
     for field in known:
         related = field.remote_field
         if related is not None and isinstance(parent, related.model):
@@ -315,10 +316,10 @@ def _manager_relation(queryset: Any, query: Any, parent: Any) -> tuple[str, Any,
         if related is None or not isinstance(parent, related.model):
             continue
         through = target.model
-        if through is queryset.model and not getattr(through._meta, "auto_created", False):  # noqa: SLF001
+        if through is queryset.model and not getattr(through._meta, "auto_created", False):
             return "reverse", parent.__class__, related.get_accessor_name()
         name = _many_to_many_name(parent.__class__, through)
-        return "many_to_many", parent.__class__, name or through._meta.model_name  # noqa: SLF001
+        return "many_to_many", parent.__class__, name or through._meta.model_name
     return None
 
 
@@ -328,7 +329,7 @@ def _many_to_many_name(owner: Any, through: Any) -> str:
     found = _through_names.get(key)
     if found is None:
         found = ""
-        for field in owner._meta.get_fields():  # noqa: SLF001 - documented name
+        for field in owner._meta.get_fields():
             if not field.many_to_many:
                 continue
             if getattr(field, "through", None) is through:
@@ -382,14 +383,14 @@ def _generic_owner(model: Any, content_type: Any) -> tuple[Any, str] | None:
             return None
         cached = [
             item
-            for by_id in models.ContentType.objects._cache.values()  # noqa: SLF001 - no query
+            for by_id in models.ContentType.objects._cache.values()
             for item in by_id.values()
             if item.pk == content_type
         ]
         owner = cached[0].model_class() if cached else None
         names = [
             field.name
-            for field in (owner._meta.private_fields if owner is not None else ())  # noqa: SLF001
+            for field in (owner._meta.private_fields if owner is not None else ())
             if getattr(field, "related_model", None) is model
         ]
         if not names:
@@ -428,7 +429,7 @@ def sources() -> Iterator[tuple[Any, Any]]:
         (Model.delete, {"self"}, InstanceSource("delete")),
         (prefetch_one_level, {"instances", "prefetcher", "lookup", "level"}, PrefetchSource()),
         (ModelIterable.__iter__, {"self"}, IterableSource("iterate")),
-        (RawQuerySet._fetch_all, {"self"}, RawSource()),  # noqa: SLF001 - see facts in the docs
+        (RawQuerySet._fetch_all, {"self"}, RawSource()),
         (RawQuerySet.iterator, {"self"}, RawSource()),
         (SQLCompiler.execute_sql, {"self"}, CompilerSource()),
         (SQLInsertCompiler.execute_sql, {"self"}, CompilerSource()),
@@ -436,7 +437,7 @@ def sources() -> Iterator[tuple[Any, Any]]:
         (Node.render_annotated, {"self"}, codes.NODE),
         # What lies outside is the middlewares' calls of one another: two frames each, the same
         # for every statement of a view. Their own statements do not pass through it.
-        (BaseHandler._get_response, {"self"}, codes.BOUNDARY),  # noqa: SLF001 - no public name
+        (BaseHandler._get_response, {"self"}, codes.BOUNDARY),
     ]
     for name, verb in _VERBS.items():
         method = getattr(QuerySet, name, None)
@@ -450,7 +451,9 @@ def sources() -> Iterator[tuple[Any, Any]]:
         )
         for code in _inner_codes(factory, _MANAGER_WRITES)
     )
-    expected.extend((method, {"self", "instance"}, GenericSource()) for method in _generic_getters())
+    expected.extend(
+        (method, {"self", "instance"}, GenericSource()) for method in _generic_getters()
+    )
     for function, names, kind in expected:
         code: CodeType | None = getattr(function, "__code__", function)
         if code is not None and names <= set(getattr(code, "co_varnames", ())):

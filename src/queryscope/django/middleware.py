@@ -46,13 +46,11 @@ class Middleware:
         environ = request.META
         answer = _viewed(found, environ)
         if answer is not None:
-            return HttpResponse(
-                answer.body, status=answer.status, content_type=answer.content_type
-            )
+            return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
         recorder = _begun(found, environ)
         if recorder is None:
             return self.get_response(request)
-        request._queryscope_recorder = recorder  # type: ignore[attr-defined]  # noqa: SLF001
+        request._queryscope_recorder = recorder
         try:
             response = self.get_response(request)
         except BaseException as error:
@@ -142,7 +140,7 @@ def _end_with(
         finally:
             requests.end(found, recorder, environ, error)
 
-    response.close = close  # type: ignore[method-assign]
+    response.close = close
 
 
 def _record_stream(response: Any, recorder: Recorder) -> None:

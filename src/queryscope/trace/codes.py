@@ -11,13 +11,14 @@ import os
 import sys
 import sysconfig
 from itertools import islice
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from queryscope.trace.events import Frame, TemplateNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import CodeType, FrameType
+    from types import FrameType
 
     from queryscope.trace.recorder import RawLabel
 
@@ -114,8 +115,8 @@ def _position(code: CodeType, instruction: int) -> tuple[int, int, int, int]:
     for line, end_line, column, end_column in islice(
         code.co_positions(), max(instruction, 0) // 2, None
     ):
-        line = line or code.co_firstlineno
-        return line, end_line or line, column or 0, end_column or 0
+        first = line or code.co_firstlineno
+        return first, end_line or first, column or 0, end_column or 0
     return code.co_firstlineno, code.co_firstlineno, 0, 0
 
 
@@ -139,9 +140,7 @@ def is_user(module: str, file: str) -> bool:
     path = file.replace("\\", "/")
     if any(folder in path for folder in _LIBRARY_FOLDERS):
         return False
-    if path.startswith("<frozen") or path.startswith(_STDLIB):
-        return False
-    return True
+    return not path.startswith(("<frozen", *_STDLIB))
 
 
 _current = CodeTable()
@@ -158,9 +157,16 @@ def _replace(full: CodeTable) -> None:
         _current = CodeTable()
 
 
+def _code_of(function: Callable[..., Any] | CodeType) -> CodeType:
+    if isinstance(function, CodeType):
+        return function
+    code: CodeType = function.__code__
+    return code
+
+
 def register(function: Callable[..., Any] | CodeType, kind: Kind) -> None:
     """Say what the frames of a function, or of a code object, mean. Until ``unregister``."""
-    code: CodeType = getattr(function, "__code__", function)
+    code = _code_of(function)
     _registered[id(code)] = (code, kind)
     _current.kinds[id(code)] = kind
     _current.codes[id(code)] = code
@@ -169,7 +175,7 @@ def register(function: Callable[..., Any] | CodeType, kind: Kind) -> None:
 def unregister(functions: Iterable[Callable[..., Any] | CodeType]) -> None:
     """Forget what the frames of ``functions`` mean; they count as library frames again."""
     for function in functions:
-        code: CodeType = getattr(function, "__code__", function)
+        code = _code_of(function)
         _registered.pop(id(code), None)
         _current.kinds.pop(id(code), None)
 
@@ -238,4 +244,4 @@ def position_of(number: int) -> Frame | None:
 
 def current_frame(depth: int = 1) -> FrameType:
     """Return the frame ``depth`` calls above the caller."""
-    return sys._getframe(depth + 1)  # noqa: SLF001 - the public names cost ten times as much
+    return sys._getframe(depth + 1)

@@ -379,7 +379,7 @@ class Recorder:
         self,
         start_ns: int,
         end_ns: int,
-        statement: str,
+        statement: Any,
         parameters: Any,
         many: int,
         info: ConnectionInfo,
@@ -422,7 +422,7 @@ class Recorder:
         elif type(parameters) is dict:
             parameters = parameters.copy()
         uid = next_uid()
-        if type(frame) is int:
+        if isinstance(frame, int):
             path = self.paths.get(kept)
             found = None if path is None else self._follow(path)
             if found is None:
@@ -456,9 +456,9 @@ class Recorder:
         """Walk outwards and return (index of the chain, label of the outermost ORM frame).
 
         The label is taken from the last known ORM frame before the first user frame: that is
-        the ORM call the user made. A final source, such as a prefetch, is not overruled. All nodes of a
-        template are read in full recording; in light recording only the innermost, since
-        reading one frame's locals costs as much as ten frames.
+        the ORM call the user made. A final source, such as a prefetch, is not overruled. All
+        nodes of a template are read in full recording; in light recording only the innermost,
+        since reading one frame's locals costs as much as ten frames.
         """
         site, source, source_frame, _ = self._walk(frame, 0)
         return site, self._label(source, source_frame)
@@ -537,9 +537,7 @@ class Recorder:
         try:
             for at, key, instruction in marks:
                 frame = _getframe(at)
-                if id(frame.f_code) != key or (
-                    instruction >= 0 and frame.f_lasti != instruction
-                ):
+                if id(frame.f_code) != key or (instruction >= 0 and frame.f_lasti != instruction):
                     return None
         except ValueError:  # the stack is not that deep
             return None
@@ -559,7 +557,7 @@ class Recorder:
         static = label[0]
         return self.labels.setdefault(static, static), *label[1:]
 
-    def _keep(self, statement: str) -> str:
+    def _keep(self, statement: Any) -> str:
         """Return the text to keep for a statement that is new in this Trace."""
         if not isinstance(statement, str):
             # psycopg accepts bytes and Composed objects; their text is not ours to make here.
@@ -633,7 +631,11 @@ def describe(error: BaseException) -> str:
     if arguments and type(arguments[0]) is str:
         text = arguments[0][:500]
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
     return f"{name}: {text}" if text else name
 
 

@@ -96,7 +96,7 @@ def differing(
     legacy = ask_each(database_url, requests, **environ)
     repaired = ask_each(database_url, twins, **environ)
     lines = [
-        f"{request}: {old['status']} {old['body']!r:.300} against {new['status']} {new['body']!r:.300}"
+        f"{request}: {seen(old)!r:.300} against {seen(new)!r:.300}"
         for request, old, new in zip(requests, legacy, repaired, strict=True)
         if seen(old) != seen(new)
     ]

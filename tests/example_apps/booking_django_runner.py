@@ -18,6 +18,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import django
@@ -35,6 +36,7 @@ class Watch:
         self.reset()
 
     def reset(self) -> None:
+        """Forget the request before; connections that are open stay counted."""
         self.statements: list[dict[str, str]] = []
         self.sessions: set[str] = set()
         self.opened: list[str] = []
@@ -43,6 +45,7 @@ class Watch:
         self.held_ms = 0.0
 
     def created(self, *, connection: BaseDatabaseWrapper, **_signal: object) -> None:
+        """Note an opened connection and follow its statements."""
         self.open.add(id(connection))
         self.held = max(self.held, len(self.open))
         self.opened.append(connection.alias)
@@ -50,13 +53,16 @@ class Watch:
             connection.execute_wrappers.insert(0, self.execute)
 
     def closed(self, connection: BaseDatabaseWrapper) -> None:
+        """Note a closed connection."""
         self.open.discard(id(connection))
 
     def committed(self, connection: BaseDatabaseWrapper) -> None:
+        """Note how long the main transaction had been idle before its end."""
         if connection.alias == "default" and self.last_ns:
             self.held_ms = max(self.held_ms, (time.perf_counter_ns() - self.last_ns) / 1e6)
 
     def execute(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Note a statement and send it on."""
         alias = context["connection"].alias
         self.statements.append(
             {"alias": alias, "sql": sql, "params": repr(params), "origin": origin()}
@@ -71,7 +77,7 @@ class Watch:
 
 def origin() -> str:
     """Return ``file:line`` of the innermost frame of the application, relative to its folder."""
-    home = os.getcwd() + os.sep
+    home = f"{Path.cwd()}{os.sep}"
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename.startswith(home):
@@ -88,6 +94,7 @@ class LogCounter(logging.Handler):
         self.calls = 0
 
     def emit(self, _record: logging.LogRecord) -> None:
+        """Count one call."""
         self.calls += 1
 
 
@@ -112,7 +119,7 @@ def watch_connections() -> Watch:
 
 def main() -> None:
     """Answer the requests on standard input."""
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     os.environ["DJANGO_SETTINGS_MODULE"] = "site_config.settings"
     django.setup()
     watch = watch_connections()

@@ -101,10 +101,12 @@ def at_random(count: int) -> list[str]:
 
 
 def bare(paths: list[str]) -> list[tuple[str, str | None]]:
+    """Requests without a caller."""
     return [(path, None) for path in paths]
 
 
 def details(locations: range) -> list[tuple[str, str | None]]:
+    """Detail requests of the usual caller."""
     return [(f"/items/{n}", CALLER) for n in locations]
 
 
@@ -197,7 +199,7 @@ def test_awkward_cells_answer_alike(awkward: str) -> None:
 
 def test_every_location_answers_alike(small: str) -> None:
     """The detail endpoints agree on all locations, also on those that are not there."""
-    requests = details(range(50)) + [(f"/items/{HUGE}", CALLER)]
+    requests = [*details(range(50)), (f"/items/{HUGE}", CALLER)]
     legacy, lines = differing(small, requests)
     assert lines == []
     statuses = [answer["status"] for answer in legacy]

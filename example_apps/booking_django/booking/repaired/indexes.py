@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 HOT_INDEXES: tuple[tuple[type[Model], Index], ...] = (
-    (models.Location, Index(fields=["active", "price"], name="hot_location_price")),
+    (models.Location, Index(fields=["price"], name="hot_location_price")),
     (models.OpeningHours, Index(fields=["location", "weekday"], name="hot_opening_hours")),
     (models.Slot, Index(fields=["day", "location"], name="hot_slot_day")),
     (models.Account, Index(fields=["token"], name="hot_account_token")),

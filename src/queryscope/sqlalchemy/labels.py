@@ -1,0 +1,284 @@
+"""What SQLAlchemy's own frames say about a statement: verb, class, relationship and parent row.
+
+Every source reads the locals of one frame, once per statement, and runs no code of the user's.
+"""
+
+from __future__ import annotations
+
+from inspect import unwrap
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Query, Session, loading, strategies
+
+from queryscope.sqlalchemy.pools import MARK
+from queryscope.sqlalchemy.provenance import identity, loaded_by, relation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from queryscope.trace.recorder import RawLabel
+
+MAX_NAMED_COLUMNS = 5
+"""Columns named by the label of one load; of more, none is."""
+
+
+def _plain(operation: str, model: Any = "", created: int = 0) -> RawLabel:
+    return (operation, model, "", "", "", False, False, created), None, 0, None
+
+
+def _model(columns: Any) -> tuple[Any, bool]:
+    """Return (class of the first mapped thing selected, whether it is one of its columns)."""
+    for column in columns:
+        annotations = column._annotations
+        mapper = annotations.get("parentmapper")
+        if mapper is not None:
+            return mapper.class_, "proxy_key" in annotations
+    return "", True
+
+
+def _selected(operation: str, statement: Any, created: int = 0) -> RawLabel:
+    """Return the label of a SELECT of mapped classes; ``statement`` may be a legacy Query."""
+    model, columns = _model(statement._raw_columns)
+    if columns and operation == "iterate":
+        operation = "values"
+    criteria = statement._where_criteria
+    for criterion in criteria:
+        mark = criterion.__dict__.get(MARK)
+        if mark is not None:
+            relation, owner, attribute, ordered, parent, parent_query = mark
+            narrowed = (
+                operation != "iterate"
+                or len(criteria) > 1
+                or (bool(statement._order_by_clauses) and not ordered)
+                or statement._limit_clause is not None
+                or statement._offset_clause is not None
+                or bool(statement._group_by_clauses)
+            )
+            static = (operation, model, relation, owner, attribute, narrowed, False, created)
+            return static, parent, 1, parent_query
+    return _plain(operation, model, created)
+
+
+class Executed:
+    """``Session._execute_internal``: the statement that the user gave."""
+
+    final = False
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        statement = names["statement"]
+        statement = getattr(statement, "_resolved", statement)
+        kind = statement.__visit_name__
+        if statement._propagate_attrs.get("compile_state_plugin") != "orm":
+            return _plain("raw" if kind.startswith("text") else "core")
+        if kind == "select":
+            return _selected("iterate", statement)
+        if kind in ("update", "delete", "insert"):
+            mapper = statement.table._annotations.get("parentmapper")
+            if kind == "insert":
+                kind = "bulk_create" if isinstance(names.get("params"), list) else "create"
+            return _plain(kind, "" if mapper is None else mapper.class_)
+        if kind == "orm_from_statement":
+            element = statement.element.__visit_name__
+            model, _ = _model(statement._raw_columns)
+            return _plain("raw" if element.startswith("text") else "iterate", model)
+        return _plain("iterate")
+
+
+class Queried:
+    """A method of the legacy ``Query`` that evaluates it."""
+
+    final = False
+
+    def __init__(self, operation: str) -> None:
+        """Name the verb of the method."""
+        self.operation = operation
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        query = frame.f_locals["self"]
+        created = query.__dict__.get(MARK, 0)
+        statement = query._statement
+        if statement is not None:
+            operation = "raw" if statement.__visit_name__.startswith("text") else self.operation
+            return _plain(operation, _model(query._raw_columns)[0], created)
+        return _selected(self.operation, query, created)
+
+
+class Verb:
+    """A session's method whose name says it all; ``name`` is its local that tells the class."""
+
+    def __init__(self, operation: str, name: str = "", *, final: bool = False) -> None:
+        """Name the verb and where the class stands."""
+        self.operation = operation
+        self.name = name
+        self.final = final
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        if not self.name:
+            return _plain(self.operation)
+        given = frame.f_locals[self.name]
+        if "_sa_instance_state" in getattr(given, "__dict__", ()):
+            return _plain(self.operation, type(given))
+        if isinstance(given, type):
+            return _plain(self.operation, given)
+        mapper = getattr(given, "mapper", None)
+        return _plain(self.operation, getattr(mapper, "class_", ""))
+
+
+class Bulk:
+    """``Session._bulk_save_mappings``."""
+
+    final = False
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        operation = "bulk_update" if names["isupdate"] else "bulk_create"
+        return _plain(operation, names["mapper"].class_)
+
+
+def _relation_label(operation: str, prop: Any, parents: int, *, batched: bool) -> RawLabel:
+    static = (
+        operation, prop.mapper.class_, relation_of(prop), prop.parent.class_, prop.key,
+        False, batched, 0,
+    )  # fmt: skip
+    return static, None, parents, None
+
+
+class LazyRelation:
+    """A relationship's loader for one instance: by attribute access, or at once after a load."""
+
+    def __init__(self, *, final: bool) -> None:
+        """Say whether frames further out may overrule it."""
+        self.final = final
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        state = names["state"]
+        label = _relation_label("lazy", names["self"].parent_property, 1, batched=False)
+        return label[0], identity(state), 1, loaded_by(state, names.get("context"))
+
+
+class LazyColumns:
+    """``load_scalar_attributes``: deferred columns, or those of an expired instance."""
+
+    final = False
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        state = names["state"]
+        expired = bool(state.expired)
+        wanted = names["attribute_names"] or ()
+        attribute = "" if len(wanted) > MAX_NAMED_COLUMNS else ", ".join(sorted(wanted))
+        owner = names["mapper"].class_
+        static = (
+            "lazy", owner, "expired" if expired else "column", owner, "" if expired else attribute,
+            False, False, 0,
+        )  # fmt: skip
+        return static, identity(state), 1, loaded_by(state)
+
+
+class SelectIn:
+    """``SelectInLoader._load_for_path``: one statement for many parents."""
+
+    final = True
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        states = names["states"]
+        prop = names["self"].parent_property
+        label = _relation_label("select_in", prop, len(states), batched=True)
+        first = next(iter(states))[0]
+        return label[0], None, len(states), loaded_by(first, names["context"])
+
+
+class Subquery:
+    """``SubqueryLoader._SubqCollections._load``, called while the first parent row is read."""
+
+    final = True
+
+    def read(self, frame: FrameType) -> RawLabel | None:
+        """See ``LabelSource``."""
+        outer: FrameType | None = frame.f_back
+        for _ in range(3):
+            if outer is None:
+                break
+            names = outer.f_locals
+            prop = getattr(names.get("self"), "parent_property", None)
+            if prop is not None:
+                # The statement repeats the parents' own: how many they are, it does not know.
+                label = _relation_label("subquery", prop, 0, batched=True)
+                return label[0], None, 0, loaded_by(names["state"])
+            outer = outer.f_back
+        return None
+
+
+class Cored:
+    """``Connection._execute_clauseelement``: a Core statement, or text."""
+
+    final = False
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        kind = frame.f_locals["elem"].__visit_name__
+        return _plain("raw" if kind.startswith("text") else "core")
+
+
+def _first(owner: Any, *names: str) -> Any:
+    """Return the first attribute of ``names`` that ``owner`` has; 2.1 made many private."""
+    for name in names:
+        found = getattr(owner, name, None)
+        if found is not None:
+            return found
+    return None
+
+
+def _method(owner: Any, name: str) -> Callable[..., Any] | None:
+    function: Callable[..., Any] | None = getattr(owner, name, None)
+    return None if function is None else unwrap(function)
+
+
+def sources() -> Iterator[tuple[str, Callable[..., Any] | None, Any]]:
+    """Yield (name, function or None where this SQLAlchemy has none, its label source)."""
+    lazy = _first(strategies, "LazyLoader", "_LazyLoader")
+    immediate = _first(strategies, "ImmediateLoader", "_ImmediateLoader")
+    select_in = _first(strategies, "SelectInLoader", "_SelectInLoader")
+    subquery = _first(strategies, "SubqueryLoader", "_SubqueryLoader")
+    columns = _first(loading, "load_scalar_attributes", "_load_scalar_attributes")
+    yield "load_scalar_attributes", columns, LazyColumns()
+    owners: list[tuple[Any, str, Any]] = [
+        (lazy, "_load_for_state", LazyRelation(final=False)),
+        (immediate, "_load_for_path", LazyRelation(final=True)),
+        (select_in, "_load_for_path", SelectIn()),
+        (getattr(subquery, "_SubqCollections", None), "_load", Subquery()),
+        (Session, "_execute_internal", Executed()),
+        (Session, "get", Verb("get", "entity")),
+        (Session, "refresh", Verb("refresh", "instance")),
+        (Session, "_merge", Verb("merge", "state")),
+        (Session, "_flush", Verb("flush")),
+        (Session, "_autoflush", Verb("autoflush", final=True)),
+        (Session, "_bulk_save_mappings", Bulk()),
+        (Query, "_iter", Queried("iterate")),
+        (Query, "first", Queried("first")),
+        (Query, "one", Queried("get")),
+        (Query, "one_or_none", Queried("get")),
+        (Query, "get", Queried("get")),
+        (Query, "scalar", Queried("iterate")),
+        (Query, "count", Queried("count")),
+        (Query, "update", Queried("update")),
+        (Query, "delete", Queried("delete")),
+        (Connection, "_execute_clauseelement", Cored()),
+        (Connection, "_execute_default", Verb("core")),
+        (Connection, "_execute_ddl", Verb("core")),
+        (Connection, "exec_driver_sql", Verb("cursor")),
+    ]
+    for owner, name, source in owners:
+        yield f"{getattr(owner, '__name__', owner)}.{name}", _method(owner, name), source

@@ -1,0 +1,212 @@
+"""Statements and their rows, from the dialects' own execute methods and the fetch strategies."""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from queryscope.sqlalchemy.lasting import Link
+from queryscope.sqlalchemy.pools import MARK, learn
+from queryscope.trace import guard
+from queryscope.trace.recorder import ACTIVE, active, clock, recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from queryscope.trace.recorder import Scope
+
+_frame = sys._getframe
+
+
+def do_execute(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``DefaultDialect.do_execute``."""
+
+    @wraps(original)
+    def do_execute(
+        self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> Any:
+        scope = active()
+        if scope is None:
+            return original(self, cursor, statement, parameters, context)
+        start = clock()
+        try:
+            result = original(self, cursor, statement, parameters, context)
+        except BaseException as error:
+            _record(scope, start, cursor, statement, parameters, 0, context, error)
+            raise
+        _record(scope, start, cursor, statement, parameters, 0, context, None)
+        return result
+
+    return do_execute
+
+
+def do_execute_no_params(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``DefaultDialect.do_execute_no_params``."""
+
+    @wraps(original)
+    def do_execute_no_params(self: Any, cursor: Any, statement: Any, context: Any = None) -> Any:
+        scope = active()
+        if scope is None:
+            return original(self, cursor, statement, context)
+        start = clock()
+        try:
+            result = original(self, cursor, statement, context)
+        except BaseException as error:
+            _record(scope, start, cursor, statement, None, 0, context, error)
+            raise
+        _record(scope, start, cursor, statement, None, 0, context, None)
+        return result
+
+    return do_execute_no_params
+
+
+def do_executemany(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``DefaultDialect.do_executemany``."""
+
+    @wraps(original)
+    def do_executemany(
+        self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> Any:
+        scope = active()
+        if scope is None:
+            return original(self, cursor, statement, parameters, context)
+        many = len(parameters) if isinstance(parameters, (list, tuple)) else -1
+        start = clock()
+        try:
+            result = original(self, cursor, statement, parameters, context)
+        except BaseException as error:
+            _record(scope, start, cursor, statement, None, many, context, error)
+            raise
+        _record(scope, start, cursor, statement, None, many, context, None)
+        return result
+
+    return do_executemany
+
+
+def outer(make: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a dialect's override, whose ``super()`` call reaches the wrapped base method.
+
+    The original runs with no Recorder, so that the statement is recorded once.
+    """
+
+    @wraps(original)
+    def unrecorded(*args: Any, **kwargs: Any) -> Any:
+        token = ACTIVE.set(None)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            ACTIVE.reset(token)
+
+    wrapped: Callable[..., Any] = make(unrecorded)
+    return wrapped
+
+
+def _record(
+    scope: Scope,
+    start: int,
+    cursor: Any,
+    statement: Any,
+    parameters: Any,
+    many: int,
+    context: Any,
+    error: BaseException | None,
+) -> None:
+    """Append the statement that the wrapper around us has sent."""
+    end = clock()
+    try:
+        recorder = scope.recorder
+        stage = scope.stage
+        if recorder.closed:
+            recorder, stage = recording() or recorder, -1
+        link = link_of(None if context is None else context._dbapi_connection)
+        if link is None or not link.pool.watched:
+            return
+        if link.owner is not recorder.id and not recorder.closed:
+            link.bind(recorder)
+        uid = recorder.add_query(
+            start, end, statement, parameters, many, link, stage, error, _frame(2)
+        )
+        if uid and error is None and context is not None:
+            if (
+                context.isinsert
+                or context.isupdate
+                or context.isdelete
+                or ((context.is_text or context.compiled is None) and statement[:1] not in "SsWw(")
+            ):
+                # With RETURNING, SQLite counts a row when it is fetched: 0 is not yet known.
+                count = cursor.rowcount
+                if count > 0 or (count == 0 and not cursor.description):
+                    recorder.rows[uid] = count
+                    return
+            context.__dict__[MARK] = (recorder.rows, uid)
+    except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(failure, "sqlalchemy.execute")
+
+
+def link_of(fairy: Any) -> Link | None:
+    """Return what is known of a checked-out connection; None for one that is in no pool."""
+    try:
+        link = fairy._queryscope
+    except AttributeError:
+        link = None
+    if type(link) is Link:
+        return link
+    return learn(fairy)
+
+
+# -- rows ----------------------------------------------------------------------------------
+
+
+def fetchone(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``fetchone`` of a fetch strategy."""
+
+    @wraps(original)
+    def fetchone(self: Any, result: Any, *args: Any, **kwargs: Any) -> Any:
+        row = original(self, result, *args, **kwargs)
+        try:
+            mark = result.context.__dict__.get(MARK)
+            if mark is not None:
+                rows, uid = mark
+                rows[uid] = rows.get(uid, 0) + (row is not None)
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "sqlalchemy.fetch")
+        return row
+
+    return fetchone
+
+
+def fetchmany(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``fetchmany`` of a fetch strategy."""
+
+    @wraps(original)
+    def fetchmany(self: Any, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
+        found = original(self, result, dbapi_cursor, size)
+        # Without a size, buffered strategies call their own fetchall, which has counted.
+        if size is not None or not hasattr(self, "_rowbuffer"):
+            _count(result, found)
+        return found
+
+    return fetchmany
+
+
+def fetchall(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``fetchall`` of a fetch strategy."""
+
+    @wraps(original)
+    def fetchall(self: Any, result: Any, dbapi_cursor: Any) -> Any:
+        found = original(self, result, dbapi_cursor)
+        _count(result, found)
+        return found
+
+    return fetchall
+
+
+def _count(result: Any, found: Any) -> None:
+    try:
+        mark = result.context.__dict__.get(MARK)
+        if mark is not None:
+            rows, uid = mark
+            rows[uid] = rows.get(uid, 0) + len(found)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "sqlalchemy.fetch")

@@ -1,7 +1,16 @@
-"""The routes of the tests' Django project: none; a test that needs some brings its own."""
+"""The routes of the Django tests."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
 
-urlpatterns: list[Any] = []
+from tests.django import views
+
+urlpatterns = [
+    path("books/", views.book_list),
+    path("books/<int:pk>/", views.book_detail),
+    path("page/", views.book_page),
+    path("broken/", views.broken),
+    path("stream/", views.stream),
+    path("plain/", views.plain),
+]

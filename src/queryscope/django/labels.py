@@ -311,9 +311,9 @@ def _manager_relation(queryset: Any, query: Any, parent: Any) -> tuple[str, Any,
         if related is not None and isinstance(parent, related.model):
             return "reverse", parent.__class__, related.get_accessor_name()
     for child in query.where.children:
-        target = getattr(getattr(child, "lhs", None), "target", None)
+        target: Any = getattr(getattr(child, "lhs", None), "target", None)
         related = getattr(target, "remote_field", None)
-        if related is None or not isinstance(parent, related.model):
+        if target is None or related is None or not isinstance(parent, related.model):
             continue
         through = target.model
         if through is queryset.model and not getattr(through._meta, "auto_created", False):

@@ -1,0 +1,125 @@
+"""The documentation page of a code, taken apart into headings, paragraphs and examples."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from queryscope.detectors import registry
+from queryscope.errors import NotFoundError
+
+_HEADINGS = {
+    "what it does", "why it is bad", "example", "use instead", "not flagged", "settings", "source",
+}  # fmt: skip
+_UNDERLINE = re.compile(r"^[-=~^]{3,}$")
+_ITEM = re.compile(r"^\s*(?:[-*]|\d+\.)\s+")
+_CODE = re.compile(r"``(.+?)``|`(.+?)`", re.DOTALL)
+
+
+class Run(NamedTuple):
+    """A piece of a sentence, in a code font or not."""
+
+    code: bool
+    text: str
+
+
+class Block(NamedTuple):
+    """A part of a section: ``text``, ``item`` or ``code``."""
+
+    kind: str
+    runs: tuple[Run, ...]
+
+
+class Section(NamedTuple):
+    """A heading, ``""`` for what stands before the first one, and what stands below it."""
+
+    heading: str
+    blocks: tuple[Block, ...]
+
+
+class PageView(NamedTuple):
+    """A page: its first sentence and its sections."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def page_view(code: str) -> PageView | None:
+    """Return the page of a code, None for a code that no detector of this version has."""
+    try:
+        return parsed(registry.page_of(code))
+    except NotFoundError:
+        return None
+
+
+def parsed(page: str) -> PageView:
+    """Take a page apart. Indented lines are examples, lines with a dash or number are items."""
+    lines = page.expandtabs(4).strip().splitlines()
+    title = lines[0].strip() if lines else ""
+    sections: list[Section] = []
+    heading, body = "", list[str]()
+    for line in lines[1:]:
+        plain = line.strip("# ").rstrip(":").strip()
+        if not line.startswith("  ") and plain.lower() in _HEADINGS:
+            sections.append(Section(heading, _blocks(body)))
+            heading, body = plain, []
+        elif not (_UNDERLINE.match(line) and not body):
+            body.append(line)
+    sections.append(Section(heading, _blocks(body)))
+    return PageView(title, tuple(s for s in sections if s.heading or s.blocks))
+
+
+def _blocks(lines: list[str]) -> tuple[Block, ...]:
+    found: list[Block] = []
+    current: list[str] = []
+    kind = "text"
+
+    def end() -> None:
+        text = "\n".join(current).strip("\n")
+        current.clear()
+        if text.strip():
+            runs = (Run(True, _dedented(text)),) if kind == "code" else _runs(text)  # noqa: FBT003
+            found.append(Block(kind, runs))
+
+    for line in lines:
+        if not line.strip():
+            if kind == "code":
+                current.append("")
+            else:
+                end()
+                kind = "text"
+            continue
+        item = _ITEM.match(line)
+        if item and not (kind == "code" and current and line.startswith("    ")):
+            end()
+            kind, line = "item", line[item.end() :]  # noqa: PLW2901 - the marker is dropped
+        elif line.startswith("    ") and kind != "item":
+            if kind != "code":
+                end()
+            kind = "code"
+        elif not line.startswith(" ") and (kind == "code" or (kind == "item" and not current)):
+            end()
+            kind = "text"
+        current.append(line if kind == "code" else line.strip())
+    end()
+    return tuple(found)
+
+
+def _dedented(text: str) -> str:
+    lines = text.splitlines()
+    margin = min((len(x) - len(x.lstrip()) for x in lines if x.strip()), default=0)
+    return "\n".join(line[margin:] for line in lines)
+
+
+def _runs(text: str) -> tuple[Run, ...]:
+    found: list[Run] = []
+    end = 0
+    text = text.replace("::\n", ":\n").removesuffix("::") + (":" if text.endswith("::") else "")
+    for match in _CODE.finditer(text):
+        if match.start() > end:
+            found.append(Run(False, text[end : match.start()]))  # noqa: FBT003
+        found.append(Run(True, match[1] or match[2]))  # noqa: FBT003
+        end = match.end()
+    if end < len(text):
+        found.append(Run(False, text[end:]))  # noqa: FBT003
+    return tuple(found)

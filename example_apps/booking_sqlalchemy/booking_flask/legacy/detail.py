@@ -50,7 +50,7 @@ def build(session: Session, location: Location, token: str) -> dict[str, Any]:
     """Return the answer, but for the calendars."""
     config = load_configuration()  # mend 14e
     account = session.scalars(  # bottleneck 17b
-        select(Account).where(Account.token == token).order_by(Account.id)  # mend 16e
+        select(Account).where(Account.token == token).order_by(Account.id).limit(1)  # mend 16e
     ).one()
     discount = account.plan.discount_percent if account.plan else 0  # bottleneck 16e
     statuses = session.scalars(select(BookingStatus)).all()  # bottleneck 18

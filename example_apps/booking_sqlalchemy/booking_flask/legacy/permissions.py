@@ -15,7 +15,7 @@ def is_allowed(token: str) -> bool:
     session = SessionLocal()  # bottleneck 14a
     try:
         account = session.scalars(  # bottleneck 15a, 17a
-            select(Account).where(Account.token == token).order_by(Account.id)
+            select(Account).where(Account.token == token).order_by(Account.id).limit(1)
         ).first()
         return account is not None and account.is_active
     finally:

@@ -113,7 +113,10 @@ def location_with_items(session: Session, location_id: int) -> Location | None:
             .outerjoin(Location.items)
             .options(
                 joinedload(Location.city, innerjoin=True),
-                contains_eager(Location.items).options(place),
+                # An inner join here would lose locations without items.
+                contains_eager(Location.items).options(
+                    place, joinedload(Item.item_type, innerjoin=False)
+                ),
             )
             .where(Location.id == location_id, Location.active)
             .order_by(func.coalesce(Item.position, 0), Item.id)

@@ -1,0 +1,507 @@
+"""The repetitions in a Trace, grouped once: what one place asked again, what was asked twice.
+
+One pass, linear in the number of statements. Nothing is judged here: whether a repetition is
+worth a word is for the detectors.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from queryscope.trace.events import Frame
+from queryscope.trace.source import Loop, enclosing_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from queryscope.trace.events import Load, Origin, Query, TemplateNode, Trace
+
+WRITE_VERBS = frozenset(
+    {
+        "autoflush",
+        "bulk_create",
+        "bulk_update",
+        "create",
+        "delete",
+        "flush",
+        "m2m_write",
+        "save",
+        "update",
+    }
+)
+"""Operations that write; SELECTs that they send on the way are part of the write."""
+EVERY_TABLE = "*"
+"""What a write of unknown tables, a rollback or a failed statement changed."""
+_CONTENT_TYPES = frozenset({"django_content_type"})
+MAX_HOPS = 10
+"""Loads followed from a row back to the statement that started them all."""
+MAX_LOOKED_AT = 200
+"""Earlier statements of a class looked at for the one that loaded a row."""
+_IN_PLACE = re.compile(r"\.<locals>\.<(listcomp|setcomp|dictcomp|genexpr)>$")
+
+Site = tuple["Frame | TemplateNode", ...]
+"""A place in the user's code: the steps of an Origin with recursion folded."""
+
+
+class Parent(NamedTuple):
+    """The statement that loaded the rows whose relation was then loaded.
+
+    ``candidates`` is 1 for one that was recorded, else the number of statements that it could
+    be by class and number of rows; the latest of them is taken.
+    """
+
+    query: Query
+    recorded: bool
+    candidates: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Repeat:
+    """Two or more statements of one kind that one place asked for.
+
+    A place is the whole chain of user frames and template nodes: several calls of one helper
+    are several places, turns of one loop are one.
+
+    Attributes:
+        queries: The statements, in order.
+        site: The place, with recursion folded.
+        operation: The ORM's verb, the same for all.
+        load: What the first of them filled; relation, class and attribute are the same for all.
+        is_write: They write, or belong to writes.
+        recursive: The place called itself.
+        parents: Number of distinct parent rows.
+        questions: Number of distinct (statement, parameters).
+        isolated: A savepoint was set before nearly every one of them.
+        number: Index in ``Repeats.sites``.
+    """
+
+    queries: tuple[Query, ...]
+    site: Site
+    operation: str
+    load: Load | None
+    is_write: bool
+    recursive: bool
+    parents: int
+    questions: int
+    isolated: bool
+    number: int
+
+    @property
+    def origin(self) -> Origin:
+        """Where the first of them was asked for."""
+        return self.queries[0].origin
+
+    @cached_property
+    def loop(self) -> Loop | None:
+        """The loop of the user's around the place, if the source shows one."""
+        return enclosing_loop(self.origin)
+
+    @property
+    def relation(self) -> str:
+        """Class and attribute that were loaded, ``library.Book.publisher``, else ``""``."""
+        return f"{self.load.owner}.{self.load.attribute}" if self.load is not None else ""
+
+    @property
+    def rows(self) -> int:
+        """Rows fetched or written by all of them."""
+        return sum(query.rows or 0 for query in self.queries)
+
+    @property
+    def duration_ns(self) -> int:
+        """Time spent in all of them."""
+        return sum(query.duration_ns for query in self.queries)
+
+
+class Duplicate(NamedTuple):
+    """One statement with the same parameters, asked again with no write to its tables between.
+
+    ``sites`` has the statements by the place that asked, in order of the first.
+    """
+
+    queries: tuple[Query, ...]
+    sites: Mapping[Site, tuple[Query, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Repeats:
+    """What was repeated in one Trace.
+
+    Attributes:
+        queries: The Trace's statements.
+        sites: What one place asked for at least twice, in order of the first statement.
+        duplicates: What was asked at least twice with the same parameters.
+    """
+
+    queries: tuple[Query, ...] = ()
+    sites: tuple[Repeat, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    _site_of: Mapping[int, int] = field(default_factory=dict)
+    _batches: Mapping[tuple[str, str], list[Query]] = field(default_factory=dict)
+    _loaders: Mapping[str, list[Query]] = field(default_factory=dict)
+    _parents: dict[int, Parent | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trace: Trace) -> Repeats:
+        """Group the statements of a Trace; its nested Traces count only for what they wrote."""
+        return _Grouping(trace).repeats()
+
+    def parent_of(self, query: Query, parents: int = 1) -> Parent | None:
+        """Return the statement that loaded the row whose relation ``query`` loaded.
+
+        Without a recorded one, it is looked for: the latest earlier statement of the row's class
+        that returned at least ``parents`` rows.
+        """
+        load = query.load
+        if load is None:
+            return None
+        number = load.parent_query
+        if number is not None and 0 <= number < len(self.queries):
+            return Parent(self.queries[number], recorded=True, candidates=1)
+        loaders = self._loaders.get(load.owner, ())
+        end = bisect_left(loaders, query.number, key=lambda item: item.number)
+        own = self._site_of.get(query.number)
+        found = [
+            item
+            for item in reversed(loaders[max(end - MAX_LOOKED_AT, 0) : end])
+            if (item.rows or 0) >= parents
+            and (own is None or self._site_of.get(item.number) != own)
+        ]
+        return Parent(found[0], recorded=False, candidates=len(found)) if found else None
+
+    def parent(self, repeat: Repeat) -> Parent | None:
+        """Return the statement that loaded the rows, for most of the statements of a repeat."""
+        if repeat.number not in self._parents:
+            self._parents[repeat.number] = self._find_parent(repeat)
+        return self._parents[repeat.number]
+
+    def _find_parent(self, repeat: Repeat) -> Parent | None:
+        recorded = Counter(
+            query.load.parent_query
+            for query in repeat.queries
+            if query.load is not None
+            and query.load.parent_query is not None
+            and 0 <= query.load.parent_query < len(self.queries)
+        )
+        # Of a tree, the statement that loaded its roots, not those that loaded other nodes.
+        for query in repeat.queries:
+            if len(recorded) > 1:
+                recorded.pop(query.number, None)
+        if recorded:
+            number = recorded.most_common(1)[0][0]
+            return Parent(self.queries[number], recorded=True, candidates=1)
+        return self.parent_of(repeat.queries[0], repeat.parents)
+
+    def repeat_of(self, query: Query) -> Repeat | None:
+        """Return the repeat that a statement is part of."""
+        index = self._site_of.get(query.number)
+        return None if index is None else self.sites[index]
+
+    def outer(self, repeat: Repeat) -> Repeat | None:
+        """Return the repeat that loaded the rows of this one: the loop around the loop."""
+        parent = self.parent(repeat)
+        if parent is None:
+            return None
+        found = self.repeat_of(parent.query)
+        return None if found is repeat else found
+
+    def inner(self, repeat: Repeat) -> Sequence[Repeat]:
+        """Return the repeats whose rows were loaded by this one."""
+        return self._inner.get(repeat.number, ())
+
+    @cached_property
+    def _inner(self) -> Mapping[int, Sequence[Repeat]]:
+        found: dict[int, list[Repeat]] = defaultdict(list)
+        for repeat in self.sites:
+            outer = self.outer(repeat)
+            if outer is not None:
+                found[outer.number].append(repeat)
+        return found
+
+    def is_chain(self, repeat: Repeat) -> bool:
+        """Tell whether each row was loaded by the statement before: a walk up, not a fan-out.
+
+        A walk from a row to its parent's parent sends a statement a step, however it is written;
+        there are no rows side by side that one statement could serve.
+        """
+        own = {query.number for query in repeat.queries}
+        side_by_side: dict[int | None, set[int | None]] = defaultdict(set)
+        recorded = 0
+        for query in repeat.queries:
+            load = query.load
+            if load is None:
+                return False
+            side_by_side[load.parent_query].add(load.parent)
+            recorded += load.parent_query in own
+        if side_by_side.keys() == {None}:
+            # Not recorded: a class that leads to itself, and no statement has all the rows.
+            load = repeat.load
+            itself = load is not None and repeat.queries[0].model == load.owner
+            return itself and self.parent(repeat) is None
+        return recorded >= len(own) - 1 and all(len(rows) == 1 for rows in side_by_side.values())
+
+    def prefetched(self, repeat: Repeat) -> Query | None:
+        """Return the batch that had loaded the same relation for the same rows before."""
+        load = repeat.load
+        if load is None:
+            return None
+        last = repeat.queries[-1].number
+        asked_for = {query.load.parent_query for query in repeat.queries if query.load is not None}
+        found = [
+            query
+            for query in self._batches.get((load.owner, load.attribute), ())
+            if query.number < last
+            and query.load is not None
+            and (
+                query.load.parent_query in asked_for
+                or query.load.parent_query is None
+                or None in asked_for
+            )
+        ]
+        served = sum(query.load.parents for query in found if query.load is not None)
+        return found[-1] if found and served >= repeat.parents else None
+
+    def hops(self, query: Query) -> tuple[tuple[Load, ...], Query | None]:
+        """Return (loads from the outermost to this one, the statement that started them).
+
+        A load of a single row through a manager ends the way: its rows can be joined there. So
+        does one that the asker narrowed, since a batch cannot stand in for it.
+        """
+        loads: list[Load] = []
+        seen = {query.number}
+        at: Query = query
+        while at.load is not None and len(loads) < MAX_HOPS:
+            if at.load.relation not in ("column", "expired"):
+                loads.insert(0, at.load)
+            parent = self._parent_in_path(at)
+            if parent is None:
+                return tuple(loads), None
+            at = parent
+            repeated = self.repeat_of(at)
+            if at.number in seen or at.load is None or at.load.narrowed:
+                break
+            if repeated is not None and repeated is self.repeat_of(query):
+                break  # a relation from a class to itself
+            if at.operation in ("iterate", "values") and repeated is None:
+                break
+            seen.add(at.number)
+        return tuple(loads), at
+
+    def _parent_in_path(self, query: Query) -> Query | None:
+        repeated = self.repeat_of(query)
+        found = self.parent_of(query) if repeated is None else self.parent(repeated)
+        return None if found is None else found.query
+
+
+@dataclass(slots=True)
+class _Group:
+    """A repeat while it grows."""
+
+    queries: list[Query]
+    site: Site
+    is_write: bool
+    recursive: bool
+
+
+class _Grouping:
+    """The tables of the one pass."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.sites: dict[int, tuple[Site, bool]] = {}
+        self.folded: dict[Origin, tuple[Site, bool]] = {}
+        self.numbers: dict[Site, int] = {}
+        self.groups: dict[tuple[object, ...], _Group] = {}
+        self.runs: dict[tuple[object, ...], list[Query]] = {}
+        self.batches: dict[tuple[str, str], list[Query]] = defaultdict(list)
+        self.loaders: dict[str, list[Query]] = defaultdict(list)
+        self.savepoints: list[int] = []
+        self.changes = 0
+        self.changed: dict[str, int] = {}
+
+    def repeats(self) -> Repeats:
+        queries = self.trace.queries
+        events = self._events()
+        event = 0
+        for query in queries:
+            while event < len(events) and events[event][0] <= query.start_ns:
+                self._write(events[event][1])
+                event += 1
+            self._add(query)
+        found = [group for group in self.groups.values() if len(group.queries) > 1]
+        return Repeats(
+            queries=queries,
+            sites=tuple(self._repeat(group, number) for number, group in enumerate(found)),
+            duplicates=tuple(self._duplicate(run) for run in self.runs.values() if len(run) > 1),
+            _site_of={
+                query.number: number
+                for number, group in enumerate(found)
+                for query in group.queries
+            },
+            _batches=self.batches,
+            _loaders=self.loaders,
+        )
+
+    def _events(self) -> list[tuple[int, frozenset[str]]]:
+        """Return (time, tables changed) of what changed tables other than by our statements."""
+        trace = self.trace
+        events = [
+            (item.ended_ns, frozenset({EVERY_TABLE}))
+            for item in trace.transactions
+            if item.ended_ns is not None and item.outcome.startswith("roll")
+        ]
+        for child in trace.children:
+            tables: set[str] = set()
+            for part in child.subtree():
+                for query in part.queries:
+                    tables |= query.shape.writes
+            if tables:
+                end_ns = child.started_at_ns + child.duration_ns - trace.started_at_ns
+                events.append((end_ns, frozenset(tables)))
+        events.sort(key=lambda item: item[0])
+        return events
+
+    def _write(self, tables: frozenset[str]) -> None:
+        self.changes += 1
+        for table in tables:
+            self.changed[table] = self.changes
+
+    def _version(self, reads: frozenset[str]) -> int:
+        """Return a number that grows whenever one of the tables is written."""
+        changed = self.changed
+        if not changed:
+            return 0
+        latest = changed.get(EVERY_TABLE, 0)
+        for table in reads:
+            latest = max(latest, changed.get(table, 0))
+        return latest
+
+    def _add(self, query: Query) -> None:
+        shape = query.shape
+        kind = shape.kind
+        if kind in ("savepoint", "transaction", "catalogue"):
+            if kind == "savepoint" and shape.text.startswith("SAVEPOINT"):
+                self.savepoints.append(query.number)
+            elif shape.text.startswith("ROLLBACK"):
+                self._write(frozenset({EVERY_TABLE}))
+            return
+        if query.error is not None:
+            # What is asked again after an error is a retry.
+            self._write(frozenset({EVERY_TABLE}))
+            return
+        if shape.writes:
+            self._write(shape.writes)
+        elif shape.reads == _CONTENT_TYPES:
+            # Django looks these few rows up once per process and caches them.
+            return
+        load = query.load
+        site, recursive = self._site(query.origin)
+        number = self.numbers.setdefault(site, len(self.numbers))
+        is_write = bool(shape.writes) or query.operation in WRITE_VERBS
+        key: tuple[object, ...]
+        if is_write:
+            key = (number, query.operation, query.database, True)
+        elif load is not None:
+            key = (
+                number, query.operation, query.database, load.relation, load.owner, load.attribute,
+            )  # fmt: skip
+            if load.batched:
+                self.batches[load.owner, load.attribute].append(query)
+        else:
+            key = (number, query.operation, query.database, shape.text)
+        group = self.groups.get(key)
+        if group is None:
+            self.groups[key] = _Group([query], site, is_write, recursive)
+        else:
+            group.queries.append(query)
+        if is_write:
+            return
+        if query.model:
+            self.loaders[query.model].append(query)
+        if shape.reads:
+            asked = (query.database, query.statement, query.parameters_key)
+            parent = load.parent if load is not None else None
+            self.runs.setdefault((*asked, parent, self._version(shape.reads)), []).append(query)
+
+    def _site(self, origin: Origin) -> tuple[Site, bool]:
+        found = self.sites.get(id(origin))
+        if found is None:
+            found = self.folded.get(origin)
+            if found is None:
+                found = self.folded[origin] = fold(origin)
+            # The Trace keeps the origin alive, so that the id stays its own.
+            self.sites[id(origin)] = found
+        return found
+
+    def _repeat(self, group: _Group, number: int) -> Repeat:
+        queries = tuple(group.queries)
+        first = queries[0]
+        parents = {
+            query.load.parent
+            for query in queries
+            if query.load is not None and query.load.parent is not None
+        }
+        return Repeat(
+            queries=queries,
+            site=group.site,
+            operation=first.operation,
+            load=first.load,
+            is_write=group.is_write,
+            recursive=group.recursive,
+            parents=len(parents),
+            questions=len({(query.statement, query.parameters_key) for query in queries}),
+            isolated=group.is_write and self._isolated(queries),
+            number=number,
+        )
+
+    def _isolated(self, queries: tuple[Query, ...]) -> bool:
+        """Tell whether a savepoint stands between one write and the next, nearly every time."""
+        points = self.savepoints
+        if len(points) < len(queries) - 1:
+            return False
+        between = sum(
+            bisect_left(points, one.number) < bisect_left(points, two.number)
+            for one, two in pairwise(queries)
+        )
+        return between >= (len(queries) - 1) * 0.9
+
+    def _duplicate(self, run: list[Query]) -> Duplicate:
+        sites: dict[Site, list[Query]] = {}
+        for query in run:
+            sites.setdefault(self._site(query.origin)[0], []).append(query)
+        return Duplicate(tuple(run), {site: tuple(found) for site, found in sites.items()})
+
+
+def fold(origin: Origin) -> tuple[Site, bool]:
+    """Return (the steps of an origin with recursion folded, whether there was any).
+
+    A function that called itself stands once, with its innermost position; a position that is
+    active twice in one chain is recursion through others, and stands once. So a walk through a
+    tree is one place at every depth.
+    """
+    steps = origin.steps
+    if len(steps) < 2:  # noqa: PLR2004 - nothing to fold
+        return steps, False
+    kept: dict[Frame | TemplateNode, None] = {}
+    recursive = False
+    run_of: tuple[str, str] | None = None
+    run: set[str] = set()
+    for step in steps:
+        if not isinstance(step, Frame):
+            run_of = None
+        else:
+            # A comprehension is a function of its own up to Python 3.11, a generator always.
+            function = (step.file, _IN_PLACE.sub("", step.function))
+            if function == run_of:
+                recursive = recursive or step.function in run
+                run.add(step.function)
+                continue
+            run_of, run = function, {step.function}
+        recursive = recursive or step in kept
+        kept[step] = None
+    return tuple(kept), recursive

@@ -51,7 +51,7 @@ VALID = {
     "sort": ("distance", "price", "rating", "name", "Price"),
     "lat": ("52.5", "-1e300"),
     "lng": ("13.4", "1e300"),
-    "max_price": ("100", "25.7", "99.99", "1e-9", "-1e300"),
+    "max_price": ("100", "25.699", "25.7", "99.99", "1e-9", "-1e300"),
     "cache": ("1",),
 }
 BASES: tuple[dict[str, str], ...] = (
@@ -161,6 +161,8 @@ def make_awkward(file: Path) -> None:
             UPDATE booking_daypass SET valid_until = '2026-03-02' WHERE id % 2 = 0;
             UPDATE booking_occupancyreading SET people = 0 WHERE item_id % 3 = 0;
             UPDATE booking_occupancyreading SET at = '2026-03-01 00:00:00' WHERE id % 2 = 0;
+            UPDATE booking_occupancyreading SET at = '2026-03-03 00:00:00', people = 40
+                WHERE id % 9 = 0;
             UPDATE booking_holiday SET day = '2026-03-03', city_id = 3 WHERE id = 1;
             UPDATE booking_account SET token = 'token-1' WHERE id = 3;
             DELETE FROM booking_booking WHERE item_id BETWEEN 11 AND 20;

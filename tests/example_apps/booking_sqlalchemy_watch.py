@@ -77,8 +77,9 @@ class Watch:
     )
     last_statement_ns: int = 0
     idle_ns: int = 0
-    """Longest time between the last statement and the return of a connection."""
+    """Longest time from the start of a last statement to the return of a connection."""
     last_checkin_ns: int = 0
+    ended_ns: int = 0
 
     def __enter__(self) -> Self:
         self._listeners = [
@@ -92,8 +93,8 @@ class Watch:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        # Dialect events cannot be taken back: the engine is thrown away with the application.
-        for target, name, listener in self._listeners[1:]:
+        self.ended_ns = time.perf_counter_ns()
+        for target, name, listener in self._listeners:
             event.remove(target, name, listener)
         engine_of(self.app).dispose()
 

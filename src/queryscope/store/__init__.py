@@ -1,3 +1,3 @@
-"""Where finished Traces are kept: a ring in memory, a file on disk, and the writer before them."""
+"""Where finished Traces go: a ring in memory, a file on disk, a writer off the request's path."""
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Tests of the ring, the file and the writer."""

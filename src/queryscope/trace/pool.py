@@ -1,0 +1,235 @@
+"""Arithmetic of pools: what was held when, what that admits, and when requests deadlock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from queryscope.trace.events import Checkout, Query, Trace, Transaction
+
+
+class Pool(NamedTuple):
+    """A pool as one Trace met it.
+
+    Attributes:
+        number: Process-wide number of the pool.
+        name: Engine or alias.
+        capacity: Connections it can have out at once; None without a bound.
+        checkouts: The Trace's checkouts from it, those that failed included.
+        most: The checkouts of the moment when the Trace claimed the most connections at once,
+            in the order in which they were asked for; the last may have been waited for in vain.
+    """
+
+    number: int
+    name: str
+    capacity: int | None
+    checkouts: tuple[Checkout, ...]
+    most: tuple[Checkout, ...]
+
+
+class Gap(NamedTuple):
+    """A time in which nothing was executed on a connection that was taken.
+
+    ``before`` and ``after`` are the statements around it, None at the beginning and the end.
+    """
+
+    start_ns: int
+    end_ns: int
+    before: Query | None
+    after: Query | None
+
+    @property
+    def duration_ns(self) -> int:
+        """How long it lasted."""
+        return self.end_ns - self.start_ns
+
+
+def capacity(checkout: Checkout) -> int | None:
+    """Return how many connections the checkout's pool can have out at once, None if unbounded."""
+    if checkout.size is None or checkout.max_overflow < 0:
+        return None
+    return checkout.size + checkout.max_overflow
+
+
+def deadlock_from(capacity: int | None, held: int) -> int | None:
+    """Return from how many concurrent requests on a pool can deadlock, None for never.
+
+    Each request holds up to ``held`` connections at once and gives none back before it has the
+    last. When all but the last of each are out and none is left, every request waits for
+    another: ``T * (C - 1) >= S``. With fewer requests one of them always gets its last one.
+
+    Args:
+        capacity: S, the connections that the pool can have out; None without a bound.
+        held: C, the connections that one request holds at once.
+
+    Example:
+        >>> deadlock_from(5, 2), deadlock_from(5, 3), deadlock_from(5, 1), deadlock_from(None, 3)
+        (5, 3, None, None)
+    """
+    if capacity is None or held <= 1:
+        return None
+    return max(1, -(-capacity // (held - 1)))
+
+
+def safe_capacity(requests: int, held: int) -> int:
+    """Return the smallest capacity with which ``requests`` at once cannot deadlock."""
+    return requests * (max(held, 1) - 1) + 1
+
+
+def held_interval(checkout: Checkout, trace: Trace) -> tuple[int, int] | None:
+    """Return (from, until) in nanoseconds, None for a checkout that got no connection."""
+    if checkout.got_ns is None:
+        return None
+    returned = trace.duration_ns if checkout.returned_ns is None else checkout.returned_ns
+    return checkout.got_ns, max(returned, checkout.got_ns)
+
+
+def held_ns(checkouts: Iterable[Checkout], trace: Trace) -> int:
+    """Return the connection-time of checkouts: their holding times summed up."""
+    found = (held_interval(checkout, trace) for checkout in checkouts)
+    return sum(end - start for start, end in filter(None, found))
+
+
+def pools(trace: Trace) -> tuple[Pool, ...]:
+    """Return the pools that a Trace took connections from, in the order of their first use."""
+    by_pool: dict[int, list[Checkout]] = {}
+    for checkout in trace.checkouts:
+        by_pool.setdefault(checkout.pool_number, []).append(checkout)
+    return tuple(
+        Pool(number, found[0].pool, capacity(found[0]), tuple(found), _most(found, trace))
+        for number, found in by_pool.items()
+    )
+
+
+def most_held(trace: Trace) -> int:
+    """Return the most connections that a Trace, nested ones included, held of one pool at once.
+
+    Nested Traces have clocks of their own; they are laid over one another by the time of day at
+    which each began.
+    """
+    moments: dict[int, list[tuple[int, int]]] = {}
+    for item in trace.subtree():
+        offset = item.started_at_ns - trace.started_at_ns
+        for checkout in item.checkouts:
+            interval = held_interval(checkout, item)
+            if interval is not None and interval[0] < interval[1]:
+                found = moments.setdefault(checkout.pool_number, [])
+                found += ((interval[0] + offset, 1), (interval[1] + offset, -1))
+    most = 0
+    for found in moments.values():
+        held = 0
+        for _, change in sorted(found):  # at one moment what is given back comes first
+            held += change
+            most = max(most, held)
+    return most
+
+
+def admitted_per_second(pool: Pool, trace: Trace) -> float | None:
+    """Return how many requests like this one a pool admits a second, at most; None: no bound.
+
+    Little's law: the connections in use are the arrivals a second times the connection-time of
+    each, and they cannot exceed the capacity.
+    """
+    seconds = held_ns(pool.checkouts, trace) / 1e9
+    if pool.capacity is None or not seconds:
+        return None
+    return pool.capacity / seconds
+
+
+class SentStatements:
+    """The statements of a Trace and its nested ones by connection, in the order of sending."""
+
+    def __init__(self, trace: Trace) -> None:
+        """Sort the statements; their moments are those of the outer Trace."""
+        self._sent: dict[int, list[tuple[int, Query]]] = {}
+        for item in trace.subtree():
+            offset = item.started_at_ns - trace.started_at_ns
+            for query in item.queries:
+                found = self._sent.setdefault(query.connection, [])
+                found.append((query.start_ns + offset, query))
+        for found in self._sent.values():
+            found.sort(key=lambda pair: pair[0])
+
+    def gaps(self, connection: int | None, start_ns: int, end_ns: int) -> list[Gap]:
+        """Return the gaps between the statements on a connection from start to end.
+
+        Statements of nested Traces count: a block inside the request uses its connection, too.
+        """
+        found: list[Gap] = []
+        free_from = start_ns
+        before: Query | None = None
+        for sent_ns, query in self._sent.get(connection or 0, ()):
+            if sent_ns + query.duration_ns <= start_ns:
+                continue
+            if sent_ns >= end_ns:
+                break
+            if sent_ns > free_from:
+                found.append(Gap(free_from, sent_ns, before, query))
+            free_from = max(free_from, sent_ns + query.duration_ns)
+            before = query
+        if end_ns > free_from:
+            found.append(Gap(free_from, end_ns, before, None))
+        return found
+
+
+def transactions_without_pool(trace: Trace) -> list[Transaction]:
+    """Return the transactions on connections that no pool handed out to this Trace."""
+    pooled = {checkout.connection for checkout in trace.checkouts}
+    return [item for item in trace.transactions if item.connection not in pooled]
+
+
+def held_together(checkouts: Iterable[Checkout], trace: Trace) -> frozenset[int]:
+    """Return the numbers of the checkouts that were out while another of their pool was."""
+    by_pool: dict[int, list[tuple[int, int, int]]] = {}
+    for checkout in checkouts:
+        interval = held_interval(checkout, trace)
+        if interval is not None and interval[0] < interval[1]:
+            by_pool.setdefault(checkout.pool_number, []).append((*interval, checkout.number))
+    together: set[int] = set()
+    for found in by_pool.values():
+        last_end, last = -1, -1
+        for start, end, number in sorted(found):
+            if start < last_end:
+                together |= {last, number}
+            if end > last_end:
+                last_end, last = end, number
+    return frozenset(together)
+
+
+def _most(checkouts: list[Checkout], trace: Trace) -> tuple[Checkout, ...]:
+    """Return the checkouts of the moment when the most connections were claimed.
+
+    Held are connections from when they were handed out. One that was asked for in vain counts
+    while its thread waited holding others: it would have been held with them.
+    """
+    moments: list[tuple[int, int, int]] = []
+    for index, checkout in enumerate(checkouts):
+        interval = held_interval(checkout, trace)
+        if interval is None and _asked_while_holding(checkout, checkouts, trace):
+            interval = checkout.asked_ns, checkout.asked_ns + checkout.waited_ns
+        if interval is not None and interval[0] < interval[1]:
+            moments += ((interval[0], 1, index), (interval[1], 0, index))
+    now: dict[int, None] = {}
+    most: tuple[int, ...] = ()
+    for _, begins, index in sorted(moments):
+        if not begins:
+            now.pop(index, None)
+            continue
+        now[index] = None
+        if len(now) > len(most):
+            most = tuple(now)
+    return tuple(sorted((checkouts[n] for n in most), key=lambda item: item.asked_ns))
+
+
+def _asked_while_holding(asked: Checkout, checkouts: list[Checkout], trace: Trace) -> bool:
+    for other in checkouts:
+        interval = held_interval(other, trace)
+        if (
+            interval is not None
+            and other.thread == asked.thread
+            and interval[0] <= asked.asked_ns < interval[1]
+        ):
+            return True
+    return False

@@ -1,4 +1,3 @@
-# ruff: noqa: A005 - html.render is what callers read; imports here are absolute
 """The report of one Trace, and the viewer's list of Traces, as self-contained HTML pages."""
 
 from __future__ import annotations
@@ -75,7 +74,9 @@ def render_list(
         base_href: What stands before the id in a link; without it the report is looked for
             beside the list.
     """
-    lines = [item if isinstance(item, ListEntry) else list_entry(item[0], item[1]) for item in entries]
+    lines = [
+        item if isinstance(item, ListEntry) else list_entry(item[0], item[1]) for item in entries
+    ]
     style = _asset("style.css")
     template = _environment().get_template("list.html.j2")
     return template.render(

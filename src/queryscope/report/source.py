@@ -117,6 +117,11 @@ def _around(lines: Sequence[str], step: Frame | TemplateNode) -> tuple[SourceLin
     first = max(step.line - CONTEXT_LINES, 1)
     last = min(step.line + CONTEXT_LINES, len(lines))
     shown = [lines[number - 1].rstrip("\r\n").expandtabs(4) for number in range(first, last + 1)]
+    while shown and not shown[-1].strip():
+        shown.pop()
+    while shown and not shown[0].strip():
+        shown.pop(0)
+        first += 1
     margin = min((len(text) - len(text.lstrip()) for text in shown if text.strip()), default=0)
     found = []
     for number, text in enumerate(shown, first):

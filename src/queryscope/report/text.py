@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ NS_PER_S = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_S
 MAX_NAME_CHARS = 300
 """Routes, template names, file names and messages are cut here."""
+MAX_VALUES = 40
 MAX_VALUES_CHARS = 300
 """The parameters of one statement are cut here."""
 
@@ -132,13 +133,12 @@ _values = _Values()
 
 def values(parameters: Sequence[object]) -> str:
     """Return kept parameters on one line: ``7, 'paid'``, or ``id: 7`` where they had names."""
-    if parameters and all(
-        isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)  # noqa: PLR2004
-        for item in parameters
-    ):
-        parts = [f"{name}: {_value(value)}" for name, value in parameters[:40]]  # type: ignore[misc]
+    shown = parameters[:MAX_VALUES]
+    if shown and all(isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str) for p in shown):  # noqa: PLR2004
+        pairs = cast("Sequence[tuple[str, object]]", shown)
+        parts = [f"{name}: {_value(value)}" for name, value in pairs]
     else:
-        parts = [_value(value) for value in parameters[:40]]
+        parts = [_value(value) for value in shown]
     if len(parameters) > len(parts):
         parts.append(f"… {len(parameters) - len(parts):,} more")
     return visible(", ".join(parts), limit=MAX_VALUES_CHARS)

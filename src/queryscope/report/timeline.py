@@ -22,7 +22,8 @@ MAX_SINGLE = 400
 MAX_MARKS = 2_000
 """Marks in all rows of statements together."""
 MAX_STAGES = 300
-TICKS = 6
+TICKS = 8
+"""Marks on the time axis, about."""
 _LEVELS = 4
 _MIN_WIDTH = 6.0
 """Units; shorter bars would not be seen."""
@@ -72,7 +73,9 @@ class Timeline:
     lanes: tuple[Lane, ...]
 
 
-def timeline_of(trace: Trace, kind_of: Callable[[Query], str], title: Callable[[Query], str]) -> Timeline:
+def timeline_of(
+    trace: Trace, kind_of: Callable[[Query], str], title: Callable[[Query], str]
+) -> Timeline:
     """Return the timeline of one Trace, without its nested ones.
 
     Args:
@@ -91,7 +94,7 @@ def timeline_of(trace: Trace, kind_of: Callable[[Query], str], title: Callable[[
 
 
 def ticks(wall_ns: int) -> tuple[Tick, ...]:
-    """Return about six round moments over the wall time."""
+    """Return about ``TICKS`` round moments over the wall time."""
     if wall_ns <= 0:
         return ()
     raw = wall_ns / TICKS

@@ -7,6 +7,7 @@ JSON) may print it as it is.
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -45,6 +46,8 @@ MAX_FINDINGS = 200
 MAX_NESTED = 40
 """Nested Traces shown in full."""
 MAX_EVIDENCE = 40
+_PARALLEL = 1.02
+"""Sums beyond the covered time by more than this ran in parallel."""
 
 
 class Segment(NamedTuple):
@@ -94,7 +97,7 @@ class Mention(NamedTuple):
     """A group of statements that a finding explains, and how many of them."""
 
     anchor: str
-    count: int
+    times: int
     head: str
 
 
@@ -436,9 +439,14 @@ def held_at_most(trace: Trace) -> int:
     return most
 
 
+_METHOD = re.compile(r"[A-Z]{3,10} ")
+
+
 def _method_and_route(trace: Trace) -> tuple[str, str]:
     method = visible(trace.attributes.get("method", ""), limit=16)
     name = title_of(trace)
+    if not method and trace.kind == "request":
+        method = name.partition(" ")[0] if _METHOD.match(name) else ""
     if method and name.startswith(method + " "):
         return method, name[len(method) + 1 :]
     return method, name
@@ -465,18 +473,19 @@ def _split(root: Trace) -> Split:
     waits: list[tuple[int, int]] = []
     connects: list[tuple[int, int]] = []
     wall = root.duration_ns
-    in_statements = dropped = 0
+    in_statements = waited = dropped = 0
     for trace in root.subtree():
         shift = trace.started_at_ns - root.started_at_ns
         for query in trace.queries:
             in_statements += query.duration_ns
             statements.append((query.start_ns + shift, query.end_ns + shift))
         for checkout in trace.checkouts:
-            asked, waited = checkout.asked_ns + shift, checkout.waited_ns
-            if waited:
-                waits.append((asked, asked + waited))
+            asked = checkout.asked_ns + shift
+            waited += checkout.waited_ns
+            if checkout.waited_ns:
+                waits.append((asked, asked + checkout.waited_ns))
             if checkout.connect_ns:
-                begin = asked + waited
+                begin = asked + checkout.waited_ns
                 connects.append((begin, begin + checkout.connect_ns))
         dropped += trace.dropped.get("query_ns", 0)
     database = _covered(statements, wall)
@@ -496,22 +505,22 @@ def _split(root: Trace) -> Split:
         if kind == "connect" and not ns:
             continue
         width = UNITS * ns / wall if wall else 0.0
-        segments.append(
-            Segment(kind, label, ns, share(ns, wall), round(start, 1), round(width, 1))
-        )
+        segments.append(Segment(kind, label, ns, share(ns, wall), round(start, 1), round(width, 1)))
         start += width
-    note = ""
+    notes = []
+    # In parallel the sums exceed what the clock on the wall shows.
     total = in_statements + dropped
-    if total > database * 1.02:
-        note = f"{duration(total)} in statements of several threads or tasks at once"
+    if total > database * _PARALLEL:
+        notes.append(f"{duration(total)} in statements")
+    if waited > waiting * _PARALLEL:
+        notes.append(f"{duration(waited)} in pool wait")
+    note = f"summed over threads and tasks: {', '.join(notes)}" if notes else ""
     return Split(wall_ns=wall, segments=tuple(segments), note=note)
 
 
 def _covered(spans: list[tuple[int, int]], wall: int) -> int:
     """Return how much of the wall time the spans cover together."""
-    return sum(
-        max(min(end, wall) - max(start, 0), 0) for start, end in merged(spans)
-    )
+    return sum(max(min(end, wall) - max(start, 0), 0) for start, end in merged(spans))
 
 
 class _Accumulated:
@@ -577,7 +586,7 @@ class _Builder:
             attributes=tuple(
                 (visible(name, limit=60), visible(value))
                 for name, value in trace.attributes.items()
-                if name not in ("status",)
+                if name != "status"
             ),
             started=_moment(trace.started_at_ns),
             duration_ns=trace.duration_ns,
@@ -755,9 +764,7 @@ class _Builder:
             codes=tuple(
                 dict.fromkeys(code for query in queries for code in codes.get(query.number, ()))
             ),
-            first=tuple(
-                _execution(query.number, columns, texts) for query in queries[:MAX_FIRST]
-            ),
+            first=tuple(_execution(query.number, columns, texts) for query in queries[:MAX_FIRST]),
         )
 
     def _sql(self, statement: str) -> tuple[str, int]:
@@ -847,7 +854,7 @@ class _Builder:
         if nested:
             notes.append(f"{nested:,} in nested Traces")
         if others:
-            notes.append(f"and {counted(others, 'transaction or catalogue one')}")
+            notes.append(f"and {others:,} of transactions or catalogue")
         rows = sum(
             query.rows or 0
             for item in everything
@@ -857,26 +864,33 @@ class _Builder:
         sessions = sum(len(item.sessions) for item in everything)
         checkouts = sum(len(item.checkouts) for item in everything)
         transactions = sum(len(item.transactions) for item in everything)
-        worst = {severity: 0 for severity in SEVERITIES}
+        worst = dict.fromkeys(SEVERITIES, 0)
         for finding in findings:
             worst[finding.severity] += 1
         graver = [f"{worst[s]} {s}" for s in reversed(SEVERITIES) if worst[s]]
         if checkouts:
             held = max(held_at_most(item) for item in everything)
             connections = Figure(
-                "connections", f"{held:,}", "held at most", counted(checkouts, "checkout")
+                "connections",
+                f"{held:,}",
+                "connections at once",
+                f"held at most, {counted(checkouts, 'checkout')}",
             )
         else:
             used = len({query.connection for item in everything for query in item.queries})
             connections = Figure("connections", f"{used:,}", _noun(used, "connection"), "no pool")
         return (
             Figure("wall", duration(trace.duration_ns), "wall time"),
-            Figure("statements", f"{statements:,}", _noun(statements, "statement"), ", ".join(notes)),
+            Figure(
+                "statements", f"{statements:,}", _noun(statements, "statement"), ", ".join(notes)
+            ),
             Figure("rows", f"{rows:,}", _noun(rows, "row") + " read"),
             Figure("sessions", f"{sessions:,}", _noun(sessions, "session")),
             connections,
             Figure("transactions", f"{transactions:,}", _noun(transactions, "transaction")),
-            Figure("findings", f"{len(findings):,}", _noun(len(findings), "finding"), ", ".join(graver)),
+            Figure(
+                "findings", f"{len(findings):,}", _noun(len(findings), "finding"), ", ".join(graver)
+            ),
         )
 
     def _timeline(self, trace: Trace) -> Timeline:
@@ -932,8 +946,7 @@ class _Builder:
         threads = threads_of(trace)
         names = _numbered(c.connection for c in trace.checkouts if c.connection is not None)
         return tuple(
-            self._checkout(trace, item, threads, names)
-            for item in trace.checkouts[:MAX_TABLE_ROWS]
+            self._checkout(trace, item, threads, names) for item in trace.checkouts[:MAX_TABLE_ROWS]
         )
 
     def _checkout(
@@ -1001,7 +1014,13 @@ def visible_block(text: str) -> str:
 def _summary(split: Split, findings: Sequence[Finding]) -> str:
     """Return the one sentence that says where to look first."""
     largest = max(split.segments, key=lambda segment: segment.duration_ns)
-    time = f"Most of the time is {largest.label} ({largest.percent})."
+    place = {
+        "database": "in the database",
+        "wait": "waiting for connections",
+        "connect": "opening connections",
+        "own": "in the application's own code",
+    }[largest.kind]
+    time = f"Most of the time is spent {place} ({largest.percent})."
     if split.wall_ns <= 0:
         time = ""
     if not findings:

@@ -194,7 +194,7 @@
 
     drawAxis(width) {
       const span = width * this.wall;
-      const raw = span / (this.grid.getBoundingClientRect().width < 480 ? 3 : 6);
+      const raw = span / (this.grid.getBoundingClientRect().width < 480 ? 3 : 8);
       const power = 10 ** Math.floor(Math.log10(raw));
       const step = [1, 2, 5, 10].map((nice) => nice * power).find((nice) => nice >= raw);
       const texts = [];
@@ -231,7 +231,7 @@
         const kind = kindOf(n);
         if (start + length < (ends.get(kind) || -1) + pixel / 2) continue;
         ends.set(kind, start + length);
-        found.set(kind, `${found.get(kind) || ''}M${start.toFixed(3)} 0h${length.toFixed(3)}v20h-${length.toFixed(3)}z`);
+        found.set(kind, `${found.get(kind) || ''}M${start.toFixed(3)} 2h${length.toFixed(3)}v16h-${length.toFixed(3)}z`);
       }
       return Array.from(found, ([kind, d]) => {
         const path = document.createElementNS(SVG, 'path');

@@ -1,0 +1,220 @@
+"""The report of one Trace in the terminal: short, the findings first; and the one-line form."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from queryscope.report.text import counted, duration
+from queryscope.report.view import list_entry, report_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from queryscope.detectors.finding import Finding
+    from queryscope.report.view import FindingView, Group, Report, Split
+    from queryscope.trace.events import Trace
+
+DEFAULT_WIDTH = 100
+MAX_FINDINGS = 20
+MAX_GROUPS = 8
+"""Groups of statements in the terminal; the HTML report has all."""
+_MIN_BAR = 20
+_WHERE_WIDTH = 34
+_MIN_STATEMENT = 20
+_STYLES = {"critical": "bold red", "warning": "yellow", "info": "blue"}
+_SPLIT_STYLES = {"database": "blue", "wait": "yellow", "connect": "magenta", "own": "bright_black"}
+_MARKS = {"database": "█", "wait": "▒", "connect": "▓", "own": "░"}
+
+
+def render(
+    trace: Trace,
+    findings: Sequence[Finding],
+    *,
+    width: int | None = None,
+    color: bool | None = None,
+    failed_detectors: Iterable[str | tuple[str, object]] = (),
+) -> str:
+    """Return the short report as text.
+
+    Args:
+        trace: A finished Trace.
+        findings: What the detectors say of it and of those nested in it.
+        width: Columns; None for ``DEFAULT_WIDTH``.
+        color: With terminal colours; None means without.
+        failed_detectors: Codes of detectors that raised, alone or with the error.
+    """
+    target = io.StringIO()
+    console = Console(
+        file=target,
+        width=width or DEFAULT_WIDTH,
+        force_terminal=bool(color),
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
+    render_terminal(trace, findings, console, failed_detectors=failed_detectors)
+    return "\n".join(line.rstrip() for line in target.getvalue().split("\n"))
+
+
+def render_terminal(
+    trace: Trace,
+    findings: Sequence[Finding],
+    console: Console,
+    *,
+    failed_detectors: Iterable[str | tuple[str, object]] = (),
+) -> None:
+    """Print the short report to a console of the caller's."""
+    report = report_of(trace, findings, failed_detectors=failed_detectors)
+    for part in _parts(report, console.width):
+        console.print(part, soft_wrap=False, highlight=False, markup=False, emoji=False)
+
+
+def one_line(trace: Trace, findings: Sequence[Finding], url: str = "") -> str:
+    """Return a Trace on one line, numbers of nested Traces included.
+
+    Example: ``GET /items/7  38 queries  1.9 s  3 findings  http://localhost/__queryscope__/k3f``
+    """
+    entry = list_entry(trace, findings)
+    parts = [
+        f"{entry.method} {entry.route}".strip(),
+        counted(entry.statements, "query"),
+        duration(entry.duration_ns, digits=2),
+        counted(entry.findings, "finding"),
+    ]
+    if entry.error:
+        parts.append(f"raised {entry.error}")
+    if url:
+        parts.append(url)
+    return "  ".join(parts)
+
+
+def _parts(report: Report, width: int) -> Iterator[RenderableType]:
+    yield _title(report)
+    yield _figures(report)
+    yield _bar(report.split, width)
+    if report.error:
+        yield Text.assemble(("raised ", "bold red"), report.error)
+    yield Text("")
+    for finding in report.findings[:MAX_FINDINGS]:
+        yield from _finding(finding)
+    if not report.findings:
+        yield Text("Nothing to mend was found.", style="green")
+        yield Text("")
+    left = len(report.findings) + report.findings_left - MAX_FINDINGS
+    if left > 0:
+        yield Text(f"{counted(left, 'more finding')} in the HTML report.", style="bright_black")
+        yield Text("")
+    if report.groups:
+        yield Text("Statements by time", style="bold")
+        for group in report.groups[:MAX_GROUPS]:
+            yield _group(group, width)
+        more = len(report.groups) + report.groups_rest.count - MAX_GROUPS
+        if more > 0:
+            yield Text(f"  {counted(more, 'more group')}.", style="bright_black")
+        yield Text("")
+    for note in report.notes:
+        if note.tone == "warn":
+            yield Text(f"! {note.text}", style="yellow")
+            for line in note.details:
+                yield Text(f"    {line}", style="bright_black")
+
+
+def _title(report: Report) -> Text:
+    text = Text()
+    text.append(report.name, style="bold")
+    if report.status:
+        text.append(f"  {report.status}", style="bright_black")
+    text.append(f"  {report.kind} {report.id}  {report.started}", style="bright_black")
+    return text
+
+
+def _figures(report: Report) -> Text:
+    text = Text()
+    for figure in report.figures:
+        if text:
+            text.append(" · ", style="bright_black")
+        text.append(figure.value, style="bold")
+        text.append(f" {figure.label}")
+    return text
+
+
+def _bar(split: Split, width: int) -> Text:
+    """Return where the time went as one bar and its legend."""
+    text = Text()
+    if split.wall_ns > 0:
+        columns = max(min(width, 80), _MIN_BAR)
+        taken = 0
+        for number, part in enumerate(split.segments):
+            last = number == len(split.segments) - 1
+            size = columns - taken if last else round(columns * part.duration_ns / split.wall_ns)
+            size = max(min(size, columns - taken), 0)
+            text.append(_MARKS[part.kind] * size, style=_SPLIT_STYLES[part.kind])
+            taken += size
+        text.append("\n")
+    for number, part in enumerate(split.segments):
+        if number:
+            text.append("   ")
+        text.append(f"{_MARKS[part.kind]} ", style=_SPLIT_STYLES[part.kind])
+        text.append(f"{part.label} {duration(part.duration_ns)} {part.percent}")
+    if split.note:
+        text.append(f"   {split.note}", style="bright_black")
+    return text
+
+
+def _finding(item: FindingView) -> Iterator[RenderableType]:
+    head = Text()
+    head.append(f"{item.severity:<8} ", style=_STYLES[item.severity])
+    head.append(f"{item.code} {item.name}", style="bold")
+    if item.nested_name:
+        head.append(f" in {item.nested_name}", style="bright_black")
+    cost = item.cost
+    if cost.statements:
+        head.append(f"  {counted(cost.statements, 'statement')}, {duration(cost.duration_ns)}")
+    elif cost.connection_ns:
+        head.append(f"  {duration(cost.connection_ns)} of connections")
+    yield head
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True, style="bright_black", min_width=8, justify="right")
+    table.add_column(overflow="fold")
+    table.add_row("", Text(item.message))
+    if item.steps:
+        first = item.steps[0]
+        where = Text(first.where, style="cyan")
+        if first.inside:
+            word = "in" if first.kind == "python" else "tag"
+            where.append(f" {word} {first.inside}", style="bright_black")
+        table.add_row("ran at", where)
+        if first.text:
+            table.add_row("", Text(first.text, style="bright_black"))
+    if item.mend is not None:
+        mend = item.mend
+        if mend.at is not None:
+            table.add_row("mend at", Text(mend.at.where, style="cyan"))
+        if mend.write:
+            table.add_row("write", Text(mend.write, style="bold green"))
+        if mend.how:
+            table.add_row("", Text(mend.how))
+    yield table
+    yield Text("")
+
+
+def _group(item: Group, width: int) -> Text:
+    """Return one group on one line: figures, what ran, and at the end of the line where."""
+    text = Text(no_wrap=True)
+    text.append(f"{duration(item.total_ns):>9}", style="bold")
+    text.append(f"{item.count:>7,}x{counted(item.rows, 'row'):>12}  ")
+    where = Text(item.steps[0].where if item.steps else "", style="cyan")
+    if where.cell_len > _WHERE_WIDTH:
+        where = Text("…", style="cyan") + where[1 - _WHERE_WIDTH :]
+    statement = Text(item.head)
+    if item.codes:
+        statement = Text.assemble((f"{' '.join(item.codes)} ", "yellow"), statement)
+    room = max(width - text.cell_len - where.cell_len - 2, _MIN_STATEMENT)
+    statement.truncate(room, overflow="ellipsis", pad=True)
+    return Text.assemble(text, statement, "  ", where)

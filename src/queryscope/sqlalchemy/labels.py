@@ -85,7 +85,9 @@ class Executed:
             element = statement.element.__visit_name__
             model, _ = _model(statement._raw_columns)
             return _plain("raw" if element.startswith("text") else "iterate", model)
-        return _plain("iterate")
+        selects = getattr(statement, "selects", None)  # of a UNION
+        model, columns = _model(selects[0]._raw_columns) if selects else ("", False)
+        return _plain("values" if columns else "iterate", model)
 
 
 class Queried:

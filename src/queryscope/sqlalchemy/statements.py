@@ -6,6 +6,8 @@ import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.engine.interfaces import ExecuteStyle
+
 from queryscope.sqlalchemy.lasting import Link
 from queryscope.sqlalchemy.pools import MARK, learn
 from queryscope.trace import guard
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from queryscope.trace.recorder import Scope
 
 _frame = sys._getframe
+_IN_BATCHES = ExecuteStyle.INSERTMANYVALUES
 
 
 def do_execute(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,20 +131,32 @@ def _record(
             start, end, statement, parameters, many, link, stage, error, _frame(2)
         )
         if uid and error is None and context is not None:
-            if (
-                context.isinsert
-                or context.isupdate
-                or context.isdelete
-                or ((context.is_text or context.compiled is None) and statement[:1] not in "SsWw(")
-            ):
+            if context.execute_style is _IN_BATCHES:
+                # Its rows are fetched batch by batch, past the fetch strategies.
+                batch = _frame(2).f_locals.get("imv_batch")
+                if batch is not None:
+                    recorder.rows[uid] = batch.current_batch_size
+            elif _counts_at_once(context, statement):
                 # With RETURNING, SQLite counts a row when it is fetched: 0 is not yet known.
                 count = cursor.rowcount
                 if count > 0 or (count == 0 and not cursor.description):
                     recorder.rows[uid] = count
-                    return
-            context.__dict__[MARK] = (recorder.rows, uid)
+                else:
+                    context.__dict__[MARK] = (recorder.rows, uid)
+            else:
+                context.__dict__[MARK] = (recorder.rows, uid)
     except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(failure, "sqlalchemy.execute")
+
+
+def _counts_at_once(context: Any, statement: str) -> bool:
+    """Tell whether the driver knows the number of rows as soon as it has executed."""
+    return (
+        context.isinsert
+        or context.isupdate
+        or context.isdelete
+        or ((context.is_text or context.compiled is None) and statement[:1] not in "SsWw(")
+    )
 
 
 def link_of(fairy: Any) -> Link | None:

@@ -1,0 +1,1 @@
+"""Tests of the SQLAlchemy adapter, on real engines."""

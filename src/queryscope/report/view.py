@@ -488,9 +488,12 @@ def _split(root: Trace) -> Split:
                 begin = asked + checkout.waited_ns
                 connects.append((begin, begin + checkout.connect_ns))
         dropped += trace.dropped.get("query_ns", 0)
-    database = _covered(statements, wall)
-    waiting = _covered(statements + waits, wall) - database
-    connecting = _covered(statements + waits + connects, wall) - database - waiting
+    running = merged(statements)
+    database = _covered(running, wall)
+    waiting = _covered(merged(running + waits), wall) - database if waits else 0
+    connecting = 0
+    if connects:
+        connecting = _covered(merged(running + waits + connects), wall) - database - waiting
     # Statements over the cap have no place in time; they are counted one after another.
     database += min(dropped, max(wall - database - waiting - connecting, 0))
     own = max(wall - database - waiting - connecting, 0)
@@ -519,8 +522,8 @@ def _split(root: Trace) -> Split:
 
 
 def _covered(spans: list[tuple[int, int]], wall: int) -> int:
-    """Return how much of the wall time the spans cover together."""
-    return sum(max(min(end, wall) - max(start, 0), 0) for start, end in merged(spans))
+    """Return how much of the wall time spans cover that do not overlap."""
+    return sum(max(min(end, wall) - max(start, 0), 0) for start, end in spans)
 
 
 class _Accumulated:
@@ -554,7 +557,7 @@ class _Builder:
         self.groups: dict[str, tuple[Group, ...]] = {}
         self.group_of: dict[str, Column] = {}
         self.names: dict[str, str] = {}
-        self.queries: dict[str, tuple[Query, ...]] = {}
+        self.threads: dict[str, dict[int, int]] = {}
 
     def report(self, trace: Trace, failed: Iterable[str | tuple[str, object]] = ()) -> Report:
         key = f"t{len(self.keys)}"
@@ -604,7 +607,7 @@ class _Builder:
             groups=groups,
             groups_rest=rest,
             statements=self._statements(trace),
-            stages=_stages(trace),
+            stages=_stages(trace, self._threads(trace)),
             stages_left=max(len(trace.stages) - MAX_TABLE_ROWS, 0),
             sessions=self._sessions(trace),
             sessions_left=max(len(trace.sessions) - MAX_TABLE_ROWS, 0),
@@ -626,6 +629,12 @@ class _Builder:
         if shape is None:
             shape = self.shapes[key] = query.shape
         return shape
+
+    def _threads(self, trace: Trace) -> dict[int, int]:
+        found = self.threads.get(trace.id)
+        if found is None:
+            found = self.threads[trace.id] = threads_of(trace)
+        return found
 
     def _statements(self, trace: Trace) -> int:
         """Return ``Trace.statements``, each distinct text looked at once."""
@@ -670,7 +679,7 @@ class _Builder:
         ordered = sorted(found.values(), key=lambda g: (-g.total_ns, g.queries[0].number))
         kept, left = ordered[:MAX_GROUPS], ordered[MAX_GROUPS:]
         numbers = {id(group): n for n, group in enumerate(kept)}
-        threads = threads_of(trace)
+        threads = self._threads(trace)
         connections = _numbered(query.connection for query in trace.queries)
         texts = [self._value_texts(group) for group in kept]
         errors: dict[str, int] = {}
@@ -915,7 +924,7 @@ class _Builder:
             if query.session is not None:
                 count[query.session] = count.get(query.session, 0) + 1
                 spent[query.session] = spent.get(query.session, 0) + query.duration_ns
-        threads = threads_of(trace)
+        threads = self._threads(trace)
         return tuple(
             SessionView(
                 number=item.number,
@@ -943,7 +952,7 @@ class _Builder:
         )
 
     def _checkouts(self, trace: Trace) -> tuple[CheckoutView, ...]:
-        threads = threads_of(trace)
+        threads = self._threads(trace)
         names = _numbered(c.connection for c in trace.checkouts if c.connection is not None)
         return tuple(
             self._checkout(trace, item, threads, names) for item in trace.checkouts[:MAX_TABLE_ROWS]
@@ -986,7 +995,7 @@ class _Builder:
         for query in trace.queries:
             if query.transaction is not None:
                 count[query.transaction] = count.get(query.transaction, 0) + 1
-        threads = threads_of(trace)
+        threads = self._threads(trace)
         names = _numbered(query.connection for query in trace.queries)
         return tuple(
             TransactionView(
@@ -1105,9 +1114,8 @@ def _noun(number: int, noun: str) -> str:
     return counted(number, noun).partition(" ")[2]
 
 
-def _stages(trace: Trace) -> tuple[StageView, ...]:
+def _stages(trace: Trace, threads: Mapping[int, int]) -> tuple[StageView, ...]:
     depths: dict[int, int] = {}
-    threads = threads_of(trace)
     found = []
     for stage in trace.stages:
         depths[stage.number] = depth = depths.get(stage.parent, -1) + 1

@@ -87,6 +87,7 @@ def test_threads_lose_nothing():
     assert max(seen) == 400
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_child_is_not_locked_out():
     """A lock held in the parent while it forks does not hold up the child."""
     ring = a_ring("a1")

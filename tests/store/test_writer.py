@@ -206,15 +206,18 @@ def test_failing_batch_is_counted(make):
 def test_dead_thread_is_replaced(make):
     """What ends the thread itself, such as a SystemExit, does not end the writer."""
     taken = []
+    go = threading.Event()
 
     def handle(batch):
         if 13 in batch:
+            go.wait(5)
             raise SystemExit
         taken.extend(batch)
 
     writer = make(handle, batch=1)
     writer.put(13)
     thread = writer._thread
+    go.set()
     assert writer.flush(5)
     thread.join(5)
     writer.put(2)
@@ -312,6 +315,7 @@ def test_many_threads_lose_nothing(make, sink):
     assert sorted(sink.items) == sorted(n * 1_000 + k for n in range(8) for k in range(200))
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_child_starts_its_own_thread(make, sink):
     """After a fork the child's items go through a thread of the child, the parent's do not."""
     writer = make()

@@ -151,7 +151,8 @@ class Store:
 
         Args:
             path: The SQLite file; a relative one is of the working directory of this moment.
-            max_mib: Size from which the oldest Traces are deleted, in MiB.
+            max_mib: Size from which the oldest Traces are deleted, in MiB. While processes have
+                the file open, its WAL takes up to 4 MiB beside it.
             max_age_days: Age from which Traces are deleted, in days.
             keep_values: Write the parameters of statements, too.
             busy_timeout_s: How long to wait for another process's transaction, in seconds.
@@ -212,7 +213,7 @@ class Store:
                 yield _Row(
                     _summary(trace, findings), codec.encode(kept), findings_codec.encode(findings)
                 )
-            except (TraceFormatError, RecursionError) as error:
+            except Exception as error:  # noqa: BLE001 - one impossible Trace must not cost the batch
                 guard.count(error, "store.add")
 
     def _insert(self, connection: sqlite3.Connection, row: _Row) -> None:
@@ -254,7 +255,8 @@ class Store:
     def _shrink(self, connection: sqlite3.Connection) -> None:
         """Give the freed pages back; where another process is writing, the next time."""
         with contextlib.suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            # A script: execute() takes one step of it, and each step frees one page.
+            connection.executescript("PRAGMA incremental_vacuum")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     # -- reading ------------------------------------------------------------------------------

@@ -105,7 +105,14 @@ class Repeat:
     @property
     def relation(self) -> str:
         """Class and attribute that were loaded, ``library.Book.publisher``, else ``""``."""
-        return f"{self.load.owner}.{self.load.attribute}" if self.load is not None else ""
+        if self.load is None:
+            return ""
+        return f"{self.load.owner}.{self.load.attribute}".rstrip(".")
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the relation's rows were filtered, ordered, sliced or aggregated."""
+        return self.load is not None and self.load.narrowed
 
     @property
     def rows(self) -> int:
@@ -245,26 +252,43 @@ class Repeats:
             return itself and self.parent(repeat) is None
         return recorded >= len(own) - 1 and all(len(rows) == 1 for rows in side_by_side.values())
 
+    def is_tree(self, repeat: Repeat) -> bool:
+        """Tell whether some of the rows were loaded by the repeat itself: children of children."""
+        own = {query.number for query in repeat.queries}
+        return any(q.load is not None and q.load.parent_query in own for q in repeat.queries)
+
+    def rows_side_by_side(self, repeat: Repeat) -> int:
+        """Return how many of the parent rows one statement loaded, at most."""
+        found: dict[int, set[int | None]] = defaultdict(set)
+        for query in repeat.queries:
+            if query.load is not None and query.load.parent_query is not None:
+                found[query.load.parent_query].add(query.load.parent)
+        if found:
+            return max(map(len, found.values()))
+        parent = self.parent(repeat)
+        return repeat.parents if parent is not None and parent.candidates == 1 else 0
+
     def prefetched(self, repeat: Repeat) -> Query | None:
         """Return the batch that had loaded the same relation for the same rows before."""
         load = repeat.load
         if load is None:
             return None
-        last = repeat.queries[-1].number
+        first, last = repeat.queries[0].number, repeat.queries[-1].number
         asked_for = {query.load.parent_query for query in repeat.queries if query.load is not None}
-        found = [
-            query
-            for query in self._batches.get((load.owner, load.attribute), ())
-            if query.number < last
-            and query.load is not None
-            and (
-                query.load.parent_query in asked_for
-                or query.load.parent_query is None
-                or None in asked_for
-            )
-        ]
-        served = sum(query.load.parents for query in found if query.load is not None)
-        return found[-1] if found and served >= repeat.parents else None
+        found = []
+        served = 0
+        for query in self._batches.get((load.owner, load.attribute), ()):
+            batch = query.load
+            if query.number > last or batch is None:
+                continue
+            known = batch.parent_query is not None and None not in asked_for
+            if not known or batch.parent_query in asked_for:
+                found.append(query)
+                # A subquery load does not know how many rows it serves: all of them.
+                served += batch.parents or repeat.parents
+        if not found or found[0].number > first or served < repeat.parents:
+            return None
+        return found[0]
 
     def hops(self, query: Query) -> tuple[tuple[Load, ...], Query | None]:
         """Return (loads from the outermost to this one, the statement that started them).

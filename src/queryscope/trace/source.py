@@ -49,9 +49,9 @@ class Loop(NamedTuple):
     """A loop around a position.
 
     Attributes:
-        kind: ``for``, ``while``, ``comprehension``, ``call`` (``map``, ``sorted(key=...)`` ...)
-            or ``template``.
-        at: Its first line; of a ``for`` what it iterates.
+        kind: ``for``, ``while``, ``condition`` (of a ``while``), ``comprehension``, ``call``
+            (``map``, ``sorted(key=...)`` ...) or ``template``.
+        at: What it iterates, or its condition; the tag of a template.
         constant: It iterates a literal or ``range`` of one: its length is not the data's.
         waits: It sleeps or waits: it asks again on purpose.
     """
@@ -207,8 +207,9 @@ def _loop(frame: Frame, stamp: _Stamp, innermost: bool) -> Loop | None:  # noqa:
             at = _at(frame, node.iter)
             return Loop("for", at, constant=_is_constant(node.iter), waits=_sleeps(node))
         if isinstance(node, ast.While) and inner not in node.orelse:
-            at = frame._replace(line=node.lineno, end_line=node.lineno)
-            return Loop("while", at, constant=False, waits=_sleeps(node))
+            at = _at(frame, node.test)
+            kind = "condition" if inner is node.test else "while"
+            return Loop(kind, at, constant=False, waits=_sleeps(node))
         if isinstance(node, _COMPREHENSIONS) and _each_time(node, inner, path):
             first = node.generators[0].iter
             return Loop("comprehension", _at(frame, first), _is_constant(first), waits=False)

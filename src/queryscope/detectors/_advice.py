@@ -1,0 +1,208 @@
+"""The words of advice that several detectors share: where to mend, and what to write there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from queryscope.detectors.finding import Mend
+from queryscope.trace.events import Frame
+from queryscope.trace.source import expression_at, methods_at
+
+if TYPE_CHECKING:
+    from queryscope.trace.events import Load, Query, TemplateNode, Trace
+    from queryscope.trace.repeats import Repeat, Repeats
+
+TO_ONE = frozenset({"forward", "one_to_one", "reverse_one_to_one"})
+"""Relations that lead to one row at most: a join brings it along without repeating the parent."""
+
+_DJANGO_VERBS = frozenset(
+    {
+        "prefetch",
+        "in_bulk",
+        "m2m_write",
+        "get_or_create",
+        "update_or_create",
+        "exists",
+        "aggregate",
+        "orm",
+        "last",
+    }
+)
+_SQLALCHEMY_VERBS = frozenset({"select_in", "subquery", "flush", "autoflush", "merge", "core"})
+_JOIN = re.compile(
+    r'JOIN\s+["`\[]?(?P<table>\w+)["`\]]?(?:\s+(?:AS\s+)?["`]?(?P<alias>(?!ON\b)\w+)["`]?)?'
+    r'\s+ON\s+\(?["`\[]?(?P<a>\w+)["`\]]?\.["`\[]?(?P<x>\w+)["`\]]?'
+    r'\s*=\s*["`\[]?(?P<b>\w+)["`\]]?\.["`\[]?(?P<y>\w+)["`\]]?',
+    re.IGNORECASE,
+)
+
+
+def framework_of(trace: Trace, query: Query) -> str:
+    """Return ``django``, ``sqlalchemy`` or ``""``: whose words the advice has to use.
+
+    The session knows; without one the verb or the way the class is named may tell.
+    """
+    if query.session is not None and 0 <= query.session < len(trace.sessions):
+        return trace.sessions[query.session].framework
+    if query.operation in _SQLALCHEMY_VERBS:
+        return "sqlalchemy"
+    name = query.model or (query.load.owner if query.load is not None else "")
+    if query.operation in _DJANGO_VERBS or re.match(r"[a-z_]\w*\.\w+$", name):
+        return "django"
+    return "sqlalchemy" if name else ""
+
+
+def short(model: str) -> str:
+    """Return the class without its application: ``Book`` of ``library.Book``."""
+    return model.rpartition(".")[2]
+
+
+def place(step: Frame | TemplateNode | None) -> str:
+    """Return a position in few words: ``views.py:41 in book_list``, ``list.html:3``."""
+    if step is None:
+        return "no line of yours"
+    if isinstance(step, Frame):
+        return f"{PurePath(step.file).name}:{step.line} in {step.function}"
+    return f"{step.template}:{step.line}"
+
+
+def position_of(query: Query) -> Frame | TemplateNode | None:
+    """Return where a queryset or select was written: where it was made, else evaluated."""
+    frame = query.created or query.origin.frame
+    return expression_at(frame) if frame is not None else query.origin.node
+
+
+def eager_load(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
+    """Return how to load a relation together with the rows that it was loaded for."""
+    first = repeat.queries[0]
+    loads, root = repeats.hops(first)
+    owner = short(loads[0].owner)
+    prefix: list[str] | None = []
+    if root is not None and root.load is None and root.model and root.model != loads[0].owner:
+        prefix = joined_path(repeats, root, loads[0].owner)
+    at = position_of(root) if root is not None else None
+    framework = framework_of(trace, first)
+    if framework == "django":
+        write = _django_loader(loads, prefix or [], first if repeat.narrowed else None)
+        how = f"Add it to the queryset of {short(root.model) if root and root.model else owner}"
+    elif framework == "sqlalchemy":
+        write = _sqlalchemy_loader(loads, prefix or [], root, narrowed=repeat.narrowed)
+        how = f"Pass it to .options() where the rows of {owner} are selected"
+    else:
+        write = f"{repeat.relation} together with its rows"
+        how = f"Load it where the rows of {owner} are loaded"
+    if root is None:
+        how += (
+            ": which statement loaded them is not known; for a generic view it is the view's "
+            "queryset or get_queryset()"
+        )
+    elif prefix is None:
+        how += (
+            f"; the rows of {owner} came along with {short(root.model)}: put the path from "
+            f"{short(root.model)} to {owner} in front"
+        )
+    if repeats.is_tree(repeat):
+        how += "; a level for each depth, or read the whole tree with one recursive query"
+    return Mend(at, write, how + ".")
+
+
+def _django_loader(loads: tuple[Load, ...], prefix: list[str], narrowed: Query | None) -> str:
+    path = "__".join([*prefix, *(load.attribute for load in loads)])
+    if narrowed is not None:
+        model = short(narrowed.model) or "Related"
+        return (
+            f'.prefetch_related(Prefetch("{path}", queryset={model}.objects.filter(...), '
+            f'to_attr="wanted_{loads[-1].attribute}"))'
+        )
+    joins = all(load.relation in TO_ONE for load in loads)
+    return f'.{"select_related" if joins else "prefetch_related"}("{path}")'
+
+
+def _sqlalchemy_loader(
+    loads: tuple[Load, ...], prefix: list[str], root: Query | None, *, narrowed: bool
+) -> str:
+    parts = []
+    if prefix and root is not None:
+        parts = [f"joinedload({short(root.model)}.{prefix[0]})"]
+    for number, load in enumerate(loads, 1):
+        name = "joinedload" if load.relation in TO_ONE else "selectinload"
+        target = f"{short(load.owner)}.{load.attribute}"
+        if narrowed and number == len(loads):
+            target += ".and_(...)"
+        parts.append(f"{name}({target})")
+    return ".".join(parts)
+
+
+def joined_path(repeats: Repeats, root: Query, owner: str) -> list[str] | None:
+    """Return the attributes that lead from the rows of ``root`` to rows of ``owner`` in it.
+
+    The rows came along by a join. The foreign keys of the joins tell the attributes where they
+    are named as both frameworks' conventions have it; otherwise another load of the Trace may.
+
+    Returns:
+        Attribute names, outermost first; None where the way is not clear.
+    """
+    known = {
+        query.load.attribute
+        for query in repeats.queries
+        if query.load is not None and query.load.owner == root.model and query.model == owner
+    }
+    if len(known) == 1:
+        return [known.pop()]
+    joins: dict[str, tuple[str, str, str]] = {}
+    for match in _JOIN.finditer(root.statement):
+        alias = match["alias"] or match["table"]
+        ours = match["a"].lower() == alias.lower()
+        other, key = (match["b"], match["y"]) if ours else (match["a"], match["x"])
+        joins[alias.lower()] = (match["table"].lower(), other.lower(), key)
+    wanted = owner.replace(".", "_").lower()
+    name = short(owner).lower()
+    matches = [
+        alias
+        for alias, (table, _, key) in joins.items()
+        if table in (wanted, name, f"{name}s", f"{name}es", f"{name[:-1]}ies")
+        or (len(joins) == 1 and key.lower() == f"{name}_id")
+    ]
+    if len(matches) != 1:
+        return None
+    path: list[str] = []
+    alias = matches[0]
+    while alias in joins and len(path) < len(joins):
+        _, alias, key = joins[alias]
+        if not key.endswith("_id"):
+            return None  # joined from the other side: the attribute's name is free
+        path.insert(0, key.removesuffix("_id"))
+    return path
+
+
+def columns_mend(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
+    """Return how to get columns with their rows that were fetched row by row."""
+    load = repeat.load
+    assert load is not None  # noqa: S101 - the row of the table that calls this asks for it
+    first = repeat.queries[0]
+    owner, names = short(load.owner), load.attribute
+    parent = repeats.parent(repeat)
+    at = position_of(parent.query) if parent is not None else None
+    if load.relation == "expired":
+        if first.session is not None and 0 <= first.session < len(trace.sessions):
+            at = trace.sessions[first.session].opener.first
+        return Mend(
+            at,
+            "expire_on_commit=False",
+            f"Give it to the session, or select the rows of {owner} again in one statement after "
+            "the commit.",
+        )
+    if framework_of(trace, first) == "sqlalchemy":
+        columns = [name.strip() for name in names.split(",") if name.strip()]
+        write = ", ".join(f"undefer({owner}.{name})" for name in columns) or f"undefer({owner}.*)"
+        return Mend(at, write, f"Pass it to .options() where the rows of {owner} are selected.")
+    methods = methods_at(at) if isinstance(at, Frame) else frozenset()
+    if "only" in methods and "defer" not in methods:
+        return Mend(at, f'.only(..., "{names}")', f'Add "{names}" to the columns of only().')
+    if "defer" in methods and "only" not in methods:
+        return Mend(at, ".defer(...)", f'Take "{names}" out of defer().')
+    return Mend(
+        at, f'.only(..., "{names}")', f'Add "{names}" to only(), or take it out of defer().'
+    )

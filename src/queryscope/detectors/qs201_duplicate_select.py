@@ -1,0 +1,115 @@
+"""QS201: the same SELECT with the same parameters is sent again.
+
+## What it does
+
+Finds statements that were sent twice or more with equal parameters, from whatever lines, while
+nothing was written to the tables they read: the answer was already there. Values are compared by a
+keyed digest.
+
+## Why it is bad
+
+    cost = (times - 1) x (round trip + statement)
+
+## Example
+
+```python
+def may_edit(request):
+    return Account.objects.get(token=request.token).is_editor
+
+def edit(request):
+    if may_edit(request):
+        account = Account.objects.get(token=request.token)       # asked a second time
+```
+
+## Use instead
+
+Ask once and pass the result on, or keep it on the request:
+
+```python
+account = Account.objects.get(token=request.token)
+if account.is_editor: ...
+```
+
+A queryset that is iterated several times keeps its rows: keep the queryset, not its expression.
+
+## Not flagged
+
+- a write to one of the tables, a rollback, or a failed statement in between (retries), also a
+  write of a nested Trace;
+- `refresh_from_db()`, loops that sleep (polling), `get_or_create()`, `SELECT ... FOR UPDATE`;
+- random rows and sequences;
+- count and page, `exists()` and the rows: two different statements;
+- relations of different parent rows with the same foreign key (QS101 judges those);
+- look-ups of content types, catalogue statements, and data migrations.
+
+Duplicates that only library code sent are an `info`.
+
+## Settings
+
+- `duplicates_min_statements` (equal statements, 2).
+- `critical_min_count` (statements, 10): from here on the finding is critical.
+
+## Source
+
+Django, "Caching and QuerySets":
+https://docs.djangoproject.com/en/5.2/topics/db/queries/#caching-and-querysets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from queryscope.detectors import _loops
+from queryscope.detectors._advice import place, short
+from queryscope.detectors.finding import Mend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from queryscope.detectors.finding import Confidence, Finding
+    from queryscope.detectors.registry import Case
+
+CODE = "QS201"
+NAME = "duplicate-select"
+THRESHOLDS = _loops.thresholds(_loops.DUPLICATES_MIN_STATEMENTS, _loops.CRITICAL_MIN_COUNT)
+
+MAX_NAMED = 3
+"""Places that the message names; the evidence has all of them."""
+_SESSION_TABLES = frozenset({"django_session"})
+
+
+def detect(case: Case) -> Iterator[Finding]:
+    """Yield one finding a statement and set of lines that sent it."""
+    for again in _loops.asked_again(case, "elsewhere"):
+        queries = again.queries
+        first = queries[0]
+        by_libraries = not any(again.sites)
+        if by_libraries and first.shape.reads <= _SESSION_TABLES:
+            continue
+        confidence: Confidence = "low" if by_libraries else "high"
+        what = short(first.model) or ", ".join(sorted(first.shape.reads))
+        lines = list(dict.fromkeys(place(steps[0] if steps else None) for steps in again.sites))
+        named = lines[:MAX_NAMED]
+        if len(lines) > MAX_NAMED:
+            named.append(f"{len(lines) - MAX_NAMED} more places")
+        second = next((q.origin for q in queries[1:] if q.origin != first.origin), first.origin)
+        yield _loops.finding(
+            case,
+            queries,
+            code=CODE,
+            name=NAME,
+            confidence=confidence,
+            message=(
+                f"{what} is selected {len(queries)} times with the same statement and parameters, "
+                f"from {' and '.join(named)}."
+            ),
+            saved=sum(len(run) - 1 for run in again.runs),
+            mend=Mend(
+                second.first,
+                "",
+                f"Use the result of {lines[0]} again instead of asking a second time.",
+            ),
+            subject=first.shape.text,
+            origin=second,
+            evidence={"lines": "; ".join(lines), "runs": len(again.runs)},
+        )

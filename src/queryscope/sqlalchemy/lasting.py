@@ -46,7 +46,7 @@ class Lasting(Generic[Fact]):
 
     def opened_at(self, recorder: Recorder, frame: FrameType | None) -> int:
         """Remember where the fact was asked for; return the site in ``recorder``."""
-        site, _ = recorder.walk(frame)
+        site = recorder.site(frame)
         chains = recorder.chains
         # A new chain is the last one, which is the usual case.
         self.chain = (
@@ -85,9 +85,11 @@ class Lasting(Generic[Fact]):
             recorder.add_transaction(fact)
 
     def everywhere(self) -> Iterator[Fact]:
-        """Yield the fact and all its copies, to write its end."""
-        yield self.first
-        yield from list(self.copies.values())
+        """Yield the fact and its copies, each once, to write what happens to it."""
+        copies = list(self.copies.values())
+        if not any(copy is self.first for copy in copies):
+            yield self.first
+        yield from copies
 
 
 def _ids(recorder: Recorder | None) -> Iterator[str]:

@@ -127,9 +127,7 @@ def _record(
             return
         if link.owner is not recorder.id and not recorder.closed:
             link.bind(recorder)
-        uid = recorder.add_query(
-            start, end, statement, parameters, many, link, stage, error, _frame(2)
-        )
+        uid = recorder.add_query(start, end, statement, parameters, many, link, stage, error, 2)
         if uid and error is None and context is not None:
             if context.execute_style is _IN_BATCHES:
                 # Its rows are fetched batch by batch, past the fetch strategies.

@@ -463,6 +463,10 @@ class Recorder:
         site, source, source_frame, _ = self._walk(frame, 0)
         return site, self._label(source, source_frame)
 
+    def site(self, frame: FrameType | None) -> int:
+        """Walk outwards and return the index of the chain, without reading a label."""
+        return self._walk(frame, 0)[0]
+
     def _walk(
         self, frame: FrameType | None, depth: int
     ) -> tuple[int, Any, FrameType | None, Path | None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from queryscope.detectors import registry
 from queryscope.detectors.registry import Judged
 from queryscope.errors import QueryscopeError
-from queryscope.settings import Mode, Settings
+from queryscope.settings import RUN_VARIABLE, Mode, Settings
 from queryscope.trace import codes, guard
 from queryscope.trace.freeze import freeze
 from queryscope.trace.recorder import Recorder
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from queryscope.store.ring import Ring
     from queryscope.store.writer import Writer
     from queryscope.trace.events import Trace, TraceKind
-
-RUN_VARIABLE = "QUERYSCOPE_RUN"
-"""Set by ``queryscope run`` in the process it starts."""
 
 
 class Finished:
@@ -116,6 +113,10 @@ class Runtime:
             self.writer.put(done)
         return done
 
+    def finish_now(self, recorder: Recorder) -> None:
+        """Send a closed Recorder to the sinks on this thread: at exit none can be started."""
+        self._take([Finished(recorder, self.key, self.settings.thresholds)])
+
     def _take(self, batch: Sequence[Finished]) -> None:
         """Handle a batch on the writer's thread."""
         kept = []
@@ -132,14 +133,15 @@ class Runtime:
     def _stores(self, trace: Trace) -> bool:
         """Tell whether a Trace is written to the file.
 
-        By default everything in development, nothing in tests, and in production what somebody
-        asked for by name (a profiled block, script or task), not every request.
+        By default everything in development, nothing in tests that ``queryscope run`` did not
+        start, and in production what somebody asked for by name (a profiled block, script or
+        task), not every request.
         """
         if self.settings.store is not None:
             return self.settings.store
         if self.mode == "production":
             return trace.kind != "request"
-        return self.mode == "development"
+        return self.mode == "development" or launched()
 
     def _write(self, batch: list[Judged]) -> None:
         try:
@@ -204,7 +206,9 @@ class Runtime:
     def key(self) -> bytes:
         """Keys the digests of parameters: one per project where a store is, else per process."""
         if self._key is None:
-            keeps = self.settings.store or (self.settings.store is None and self.mode != "tests")
+            keeps = self.settings.store
+            if keeps is None:
+                keeps = self.mode != "tests" or launched()
             load = import_module("queryscope.store.key").project_key if keeps else None
             self._key = load(self.settings.store_path) if load is not None else os.urandom(16)
         return self._key
@@ -281,9 +285,14 @@ def decide_mode(chosen: Mode | None, *, debug: bool) -> Mode:
         return chosen
     if "PYTEST_VERSION" in os.environ or "PYTEST_CURRENT_TEST" in os.environ:
         return "tests"
-    if debug or os.environ.get(RUN_VARIABLE):
+    if debug or launched():
         return "development"
     return "production"
+
+
+def launched() -> bool:
+    """Tell whether ``queryscope run`` started this process."""
+    return bool(os.environ.get(RUN_VARIABLE))
 
 
 def reset() -> None:

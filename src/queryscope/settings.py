@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 Mode = Literal["development", "tests", "production"]
 Recording = Literal["light", "full"]
 
+RUN_VARIABLE = "QUERYSCOPE_RUN"
+"""Environment variable that ``queryscope run`` sets in the process it starts."""
+
 NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
 
 

@@ -1,3 +1,3 @@
-"""The pytest plugin: budgets on what a block of a test sends to the database."""
+"""The pytest plugin: budgets on what a test, or a block of one, asks of the database."""
 
 from __future__ import annotations

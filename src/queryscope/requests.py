@@ -71,12 +71,22 @@ def end(
         recorder.close(error)
         url = ""
         if runtime.viewer:
-            scheme = environ.get("wsgi.url_scheme") or "http"
-            host = environ.get("HTTP_HOST") or "127.0.0.1"
-            url = f"{scheme}://{host}{viewer_path(runtime, recorder.id)}"
+            url = f"{_base_url(environ)}{viewer_path(runtime, recorder.id)}"
         runtime.finished(recorder, url)
     except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(failure, "request.end")
+
+
+def _base_url(environ: Mapping[str, Any]) -> str:
+    """Return scheme and host of a request, as its client sees them."""
+    scheme = str(environ.get("wsgi.url_scheme") or "http")
+    host = environ.get("HTTP_HOST")
+    if not host:
+        host = str(environ.get("SERVER_NAME") or "127.0.0.1")
+        port = str(environ.get("SERVER_PORT") or "80")
+        if port != ("443" if scheme == "https" else "80"):
+            host = f"{host}:{port}"
+    return f"{scheme}://{host}"
 
 
 def view(runtime: Runtime, environ: Mapping[str, Any]) -> Any:

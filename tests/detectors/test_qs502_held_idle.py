@@ -122,8 +122,8 @@ def test_rendering_with_the_connection_is_found():
         at(
             1, origin=an_origin(a_frame(7, function="load", file="/srv/app/library/loads.py"), view)
         ),
-        sessions=[a_session()],
-        checkouts=[out(0, 80, session=0, opener=20)],
+        sessions=[a_session(opener=20)],
+        checkouts=[out(0, 80, session=0, opener=7)],
         stages=[
             a_stage("view", kind="view", start_ns=0, duration_ns=90 * MS),
             a_stage("rendering", start_ns=3 * MS, duration_ns=80 * MS, parent=0),

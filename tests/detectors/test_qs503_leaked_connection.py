@@ -42,8 +42,8 @@ def test_connection_that_is_not_this_traces_to_return_is_clean(facts, checkout):
 def test_session_left_open_is_found_at_its_opener():
     """The opener is named, and the with block that closes it on every way out."""
     trace = a_trace(
-        sessions=[a_session(closed_ns=None)],
-        checkouts=[leaked(session=0, got_ns=2 * MS, opener=25)],
+        sessions=[a_session(closed_ns=None, opener=25)],
+        checkouts=[leaked(session=0, got_ns=2 * MS, opener=26)],
         duration_ns=10 * MS,
     )
     (finding,) = found(trace)

@@ -133,19 +133,20 @@ def test_safe_capacity_is_the_other_side_of_the_bound():
             assert safe == 1 or deadlock_from(safe - 1, held) <= requests
 
 
-def test_unlimited_overflow_never_blocks():
-    """A pool with endless overflow hands out whatever is asked for."""
+@pytest.mark.parametrize(("size", "max_overflow"), [(1, -1), (0, 1)])
+def test_pool_without_a_bound_never_blocks(size, max_overflow):
+    """Endless overflow, and a size of 0, hand out whatever is asked for."""
     pool = QueuePool(
         lambda: sqlite3.connect(":memory:", check_same_thread=False),
-        pool_size=1,
-        max_overflow=-1,
+        pool_size=size,
+        max_overflow=max_overflow,
         timeout=0.1,
     )
     held = [pool.connect() for _ in range(20)]
     for connection in held:
         connection.close()
     pool.dispose()
-    assert deadlock_from(None, 20) is None
+    assert found(a_trace(checkouts=nest(20, size=size, max_overflow=max_overflow))) == []
 
 
 # -- innocent --------------------------------------------------------------------------------
@@ -183,10 +184,10 @@ def test_nested_session_is_found_with_its_numbers():
     """The inner opener is named, with C, S, T and the capacity that would be safe."""
     inner = an_origin(a_frame(9, file="/srv/app/library/access.py", function="is_allowed"), 31)
     trace = a_trace(
-        sessions=[a_session(), a_session()],
+        sessions=[a_session(opener=20), a_session(opener=inner)],
         checkouts=[
-            a_checkout(session=0, opener=20, returned_ns=20 * MS),
-            a_checkout(session=1, opener=inner, asked_ns=5 * MS, returned_ns=10 * MS),
+            a_checkout(session=0, opener=21, returned_ns=20 * MS),
+            a_checkout(session=1, opener=10, asked_ns=5 * MS, returned_ns=10 * MS),
         ],
     )
     (finding,) = found(trace)

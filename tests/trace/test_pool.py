@@ -36,7 +36,15 @@ def most(*checkouts, **facts):
 
 @pytest.mark.parametrize(
     ("size", "max_overflow", "expected"),
-    [(5, 10, 15), (5, 0, 5), (1, 0, 1), (5, -1, None), (None, 0, None), (None, -1, None)],
+    [
+        (5, 10, 15),
+        (5, 0, 5),
+        (1, 0, 1),
+        (5, -1, None),
+        (0, 3, None),
+        (None, 0, None),
+        (None, -1, None),
+    ],
 )
 def test_capacity_is_size_and_overflow(size, max_overflow, expected):
     """A pool without a size or with endless overflow has no bound."""
@@ -83,12 +91,21 @@ def test_pools_are_told_apart():
 
 def test_nested_traces_count_for_the_whole_tree():
     """A budget around a request sees what both held at the same time."""
-    inner = a_trace(checkouts=[out(0, 4)], started_at_ns=1_000_000_000 + 5 * MS)
-    apart = a_trace(checkouts=[out(0, 4)], started_at_ns=1_000_000_000 + 20 * MS)
-    outer = a_trace(checkouts=[out(0, 10)], started_at_ns=1_000_000_000, children=(inner, apart))
+    start = 1_000_000_000
+    inner = a_trace(checkouts=[out(0, 4, connection=2)], started_at_ns=start + 5 * MS)
+    apart = a_trace(checkouts=[out(0, 4, connection=3)], started_at_ns=start + 20 * MS)
+    outer = a_trace(checkouts=[out(0, 10)], started_at_ns=start, children=(inner, apart))
     assert most_held(outer) == 2
-    assert most_held(a_trace(children=(inner, apart), started_at_ns=1_000_000_000)) == 1
+    assert most_held(a_trace(children=(inner, apart), started_at_ns=start)) == 1
     assert most_held(a_trace()) == 0
+
+
+def test_connection_known_to_two_traces_is_one():
+    """A block that goes on using the request's connection does not hold a second one."""
+    start = 1_000_000_000
+    inner = a_trace(checkouts=[out(-5, 8)], started_at_ns=start + 5 * MS)
+    outer = a_trace(checkouts=[out(0, 10)], started_at_ns=start, children=(inner,))
+    assert most_held(outer) == 1
 
 
 def test_held_together_names_the_overlapping_ones():

@@ -8,7 +8,7 @@ from queryscope.detectors.finding import Mend
 from queryscope.trace.events import Frame, TemplateNode
 
 if TYPE_CHECKING:
-    from queryscope.trace.events import Origin
+    from queryscope.trace.events import Checkout, Origin, Trace
 
 KINDS = {"request": "request", "task": "task", "block": "block", "script": "script", "test": "test"}
 
@@ -29,6 +29,18 @@ def place(step: Frame | TemplateNode | Origin | None) -> str:
     if isinstance(step, TemplateNode):
         return f"{step.template}:{step.line}"
     return f"{'/'.join(step.file.replace(chr(92), '/').split('/')[-2:])}:{step.line}"
+
+
+def opener_of(checkout: Checkout, trace: Trace) -> Origin:
+    """Return where to mend a checkout: where its session was opened, else where it was asked for.
+
+    A session asks for its connection at its first statement, and again after each commit.
+    """
+    if checkout.session is not None:
+        opener = trace.sessions[checkout.session].opener
+        if opener.first is not None:
+            return opener
+    return checkout.opener
 
 
 def bare(function: str) -> str:

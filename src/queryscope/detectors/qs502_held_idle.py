@@ -55,7 +55,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from queryscope.detectors._openers import bare, milliseconds, place, step_in
+from queryscope.detectors._openers import bare, milliseconds, opener_of, place, step_in
 from queryscope.detectors.finding import Cost, Finding, Mend
 from queryscope.detectors.registry import Threshold
 from queryscope.trace.events import Checkout, Transaction
@@ -92,13 +92,10 @@ class _Hold(NamedTuple):
     """A connection held by a checkout or, without a pool, by a transaction."""
 
     fact: Checkout | Transaction
+    opener: Origin
     held_ns: int
     idle_ns: int
     longest: Gap
-
-    @property
-    def opener(self) -> Origin:
-        return self.fact.opener
 
 
 def detect(case: Case) -> Iterator[Finding]:
@@ -143,8 +140,9 @@ def _judge(
         and idle_ns * 100 >= held_ns * case.threshold("held_idle_min_percent")
     ):
         longest = max(counted, key=lambda pair: pair[1])[0]
-        hold = _Hold(fact, held_ns, idle_ns, longest)
-        by_opener.setdefault((type(fact), hold.opener.first), []).append(hold)
+        opener = opener_of(fact, case.trace) if isinstance(fact, Checkout) else fact.opener
+        hold = _Hold(fact, opener, held_ns, idle_ns, longest)
+        by_opener.setdefault((type(fact), opener.first), []).append(hold)
 
 
 def _idle_ns(gap: Gap) -> int:

@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors._openers import KINDS, milliseconds
+from queryscope.detectors._openers import KINDS, milliseconds, opener_of
 from queryscope.detectors.finding import Cost, Finding, Mend
 from queryscope.trace.pool import capacity, held_ns
 
@@ -66,7 +66,7 @@ def detect(case: Case) -> Iterator[Finding]:
     by_opener: dict[tuple[int, Frame | TemplateNode | None], list[Checkout]] = {}
     for checkout in trace.checkouts:
         if _leaked(checkout, trace):
-            key = checkout.pool_number, checkout.opener.first
+            key = checkout.pool_number, opener_of(checkout, trace).first
             by_opener.setdefault(key, []).append(checkout)
     for checkouts in by_opener.values():
         yield _finding(trace, checkouts)
@@ -109,8 +109,8 @@ def _finding(trace: Trace, checkouts: list[Checkout]) -> Finding:
         ),
         count=many,
         cost=Cost(connection_ns=held),
-        origin=first.opener,
-        mend=_mend(first),
+        origin=opener_of(first, trace),
+        mend=_mend(first, trace),
         sessions=tuple(sorted({c.session for c in checkouts if c.session is not None})),
         checkouts=tuple(item.number for item in checkouts),
         subject=first.pool,
@@ -118,8 +118,8 @@ def _finding(trace: Trace, checkouts: list[Checkout]) -> Finding:
     )
 
 
-def _mend(checkout: Checkout) -> Mend | None:
-    frame = checkout.opener.frame
+def _mend(checkout: Checkout, trace: Trace) -> Mend | None:
+    frame = opener_of(checkout, trace).frame
     if frame is None:
         return None
     what, write = "session", "with Session(engine) as session:"

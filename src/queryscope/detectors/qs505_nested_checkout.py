@@ -54,7 +54,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors._openers import KINDS, place, share
+from queryscope.detectors._openers import KINDS, opener_of, place, share
 from queryscope.detectors.finding import Cost, Finding
 from queryscope.detectors.registry import Threshold
 from queryscope.trace.pool import (
@@ -93,7 +93,8 @@ def detect(case: Case) -> Iterator[Finding]:
 
 def _finding(case: Case, pool: Pool, requests: int) -> Finding:
     trace = case.trace
-    outer, inner = pool.most[0], pool.most[-1]
+    inner = pool.most[-1]
+    openers = [opener_of(checkout, trace) for checkout in pool.most]
     held = len(pool.most)
     evidence: dict[str, str | int | float] = {
         "held_at_once": held,
@@ -105,8 +106,8 @@ def _finding(case: Case, pool: Pool, requests: int) -> Finding:
     admitted = admitted_per_second(pool, trace)
     if admitted is not None:
         evidence["requests_per_second_admitted"] = round(admitted, 1)
-    for number, checkout in enumerate(pool.most, 1):
-        evidence[f"held_{number}"] = place(checkout.opener)
+    for number, opener in enumerate(openers, 1):
+        evidence[f"held_{number}"] = place(opener)
     one_thread = len({checkout.thread for checkout in pool.most}) == 1
     alone = requests == 1
     return Finding(
@@ -127,10 +128,8 @@ def _finding(case: Case, pool: Pool, requests: int) -> Finding:
         ),
         count=held,
         cost=Cost(connection_ns=held_ns(pool.most[1:], trace)),
-        origin=inner.opener,
-        mend=share(
-            outer.opener, inner.opener, "connection" if inner.session is None else "session"
-        ),
+        origin=openers[-1],
+        mend=share(openers[0], openers[-1], "connection" if inner.session is None else "session"),
         sessions=tuple(sorted({c.session for c in pool.most if c.session is not None})),
         checkouts=tuple(checkout.number for checkout in pool.most),
         subject=_subject(trace, pool),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ class Gap(NamedTuple):
 
 
 def capacity(checkout: Checkout) -> int | None:
-    """Return how many connections the checkout's pool can have out at once, None if unbounded."""
-    if checkout.size is None or checkout.max_overflow < 0:
+    """Return how many connections the checkout's pool can have out at once, None if unbounded.
+
+    SQLAlchemy takes ``pool_size=0`` for a pool without a bound, whatever its overflow.
+    """
+    if not checkout.size or checkout.max_overflow < 0:
         return None
     return checkout.size + checkout.max_overflow
 
@@ -107,22 +111,26 @@ def most_held(trace: Trace) -> int:
     """Return the most connections that a Trace, nested ones included, held of one pool at once.
 
     Nested Traces have clocks of their own; they are laid over one another by the time of day at
-    which each began.
+    which each began. A connection that two of them know is one connection.
     """
-    moments: dict[int, list[tuple[int, int]]] = {}
+    moments: dict[int, list[tuple[int, int, int]]] = {}
     for item in trace.subtree():
         offset = item.started_at_ns - trace.started_at_ns
         for checkout in item.checkouts:
             interval = held_interval(checkout, item)
             if interval is not None and interval[0] < interval[1]:
                 found = moments.setdefault(checkout.pool_number, [])
-                found += ((interval[0] + offset, 1), (interval[1] + offset, -1))
+                connection = checkout.connection or 0
+                found.append((interval[0] + offset, 1, connection))
+                found.append((interval[1] + offset, -1, connection))
     most = 0
     for found in moments.values():
-        held = 0
-        for _, change in sorted(found):  # at one moment what is given back comes first
-            held += change
-            most = max(most, held)
+        held: Counter[int] = Counter()
+        for _, change, connection in sorted(found):  # at one moment what came back goes first
+            held[connection] += change
+            if not held[connection]:
+                del held[connection]
+            most = max(most, len(held))
     return most
 
 

@@ -338,7 +338,9 @@ class Store:
                 f"{'holds none yet' if self.path.exists() else 'does not exist'}. Record one "
                 "first, for instance with `queryscope run -- python manage.py runserver`."
             )
-        return NotFoundError(f"There is {what} in {self.path}.{nearest(key, known)}")
+        return NotFoundError(
+            f"There is {what} in {self.path}.{nearest(key, known)} `queryscope list` shows all."
+        )
 
     def _body(self, name: str) -> Judged:
         rows = self._read(
@@ -449,8 +451,8 @@ class Store:
 
     def _refuse(self, why: str) -> NoReturn:
         raise StoreError(
-            f"{self.path} {why}. It was left as it is. Move it away and a new store is made, or "
-            "name another file (store_path, --store)."
+            f"{self.path} {why}. It was left as it is. Name another file (store_path, --store), or "
+            "move it away and a new store is made."
         )
 
     @contextlib.contextmanager

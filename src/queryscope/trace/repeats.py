@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from queryscope.trace.events import Frame
 from queryscope.trace.source import Loop, enclosing_loop
@@ -52,13 +52,21 @@ Site = tuple["Frame | TemplateNode", ...]
 class Parent(NamedTuple):
     """The statement that loaded the rows whose relation was then loaded.
 
-    ``candidates`` is 1 for one that was recorded, else the number of statements that it could
-    be by class and number of rows; the latest of them is taken.
+    Attributes:
+        query: The statement; of a repeat, its first.
+        known_by: ``recorded``; or looked for by the ``class`` of the rows, or by their ``table``
+            among the tables that a statement read, as joins bring rows along.
+        candidates: How many statements it could be; the latest of them is taken.
     """
 
     query: Query
-    recorded: bool
+    known_by: Literal["recorded", "class", "table"]
     candidates: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no other statement may have loaded the rows."""
+        return self.candidates == 1 and self.known_by != "table"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,7 +158,8 @@ class Repeats:
     duplicates: tuple[Duplicate, ...] = ()
     _site_of: Mapping[int, int] = field(default_factory=dict)
     _batches: Mapping[tuple[str, str], list[Query]] = field(default_factory=dict)
-    _loaders: Mapping[str, list[Query]] = field(default_factory=dict)
+    _by_model: Mapping[str, list[Query]] = field(default_factory=dict)
+    _by_table: Mapping[str, list[Query]] = field(default_factory=dict)
     _parents: dict[int, Parent | None] = field(default_factory=dict)
 
     @classmethod
@@ -161,25 +170,36 @@ class Repeats:
     def parent_of(self, query: Query, parents: int = 1) -> Parent | None:
         """Return the statement that loaded the row whose relation ``query`` loaded.
 
-        Without a recorded one, it is looked for: the latest earlier statement of the row's class
-        that returned at least ``parents`` rows.
+        Light recording on some versions does not know it. Then it is looked for: the latest
+        earlier statement, or repeat, that returned at least ``parents`` rows of the row's class.
         """
         load = query.load
         if load is None:
             return None
         number = load.parent_query
         if number is not None and 0 <= number < len(self.queries):
-            return Parent(self.queries[number], recorded=True, candidates=1)
-        loaders = self._loaders.get(load.owner, ())
-        end = bisect_left(loaders, query.number, key=lambda item: item.number)
+            return Parent(self.queries[number], "recorded", 1)
+        found = self._returned(self._by_model.get(load.owner, ()), query, parents)
+        if found:
+            return Parent(found[0], "class", len(found))
+        # Django names tables so unless told otherwise.
+        table = load.owner.replace(".", "_").lower()
+        found = self._returned(self._by_table.get(table, ()), query, parents)
+        return Parent(found[0], "table", len(found)) if found else None
+
+    def _returned(self, earlier: Sequence[Query], query: Query, parents: int) -> list[Query]:
+        """Return those of ``earlier`` before ``query`` that returned enough rows, latest first."""
+        end = bisect_left(earlier, query.number, key=lambda item: item.number)
         own = self._site_of.get(query.number)
-        found = [
-            item
-            for item in reversed(loaders[max(end - MAX_LOOKED_AT, 0) : end])
-            if (item.rows or 0) >= parents
-            and (own is None or self._site_of.get(item.number) != own)
-        ]
-        return Parent(found[0], recorded=False, candidates=len(found)) if found else None
+        found: dict[int, Query] = {}
+        for item in reversed(earlier[max(end - MAX_LOOKED_AT, 0) : end]):
+            site = self._site_of.get(item.number)
+            if site is None:
+                if (item.rows or 0) >= parents:
+                    found[-1 - item.number] = item
+            elif site != own and self.sites[site].rows >= parents:
+                found.setdefault(site, self.sites[site].queries[0])
+        return list(found.values())
 
     def parent(self, repeat: Repeat) -> Parent | None:
         """Return the statement that loaded the rows, for most of the statements of a repeat."""
@@ -201,7 +221,7 @@ class Repeats:
                 recorded.pop(query.number, None)
         if recorded:
             number = recorded.most_common(1)[0][0]
-            return Parent(self.queries[number], recorded=True, candidates=1)
+            return Parent(self.queries[number], "recorded", 1)
         return self.parent_of(repeat.queries[0], repeat.parents)
 
     def repeat_of(self, query: Query) -> Repeat | None:
@@ -249,7 +269,8 @@ class Repeats:
             # Not recorded: a class that leads to itself, and no statement has all the rows.
             load = repeat.load
             itself = load is not None and repeat.queries[0].model == load.owner
-            return itself and self.parent(repeat) is None
+            one_by_one = all((query.rows or 0) <= 1 for query in repeat.queries)
+            return itself and one_by_one and self.parent(repeat) is None
         return recorded >= len(own) - 1 and all(len(rows) == 1 for rows in side_by_side.values())
 
     def is_tree(self, repeat: Repeat) -> bool:
@@ -266,7 +287,7 @@ class Repeats:
         if found:
             return max(map(len, found.values()))
         parent = self.parent(repeat)
-        return repeat.parents if parent is not None and parent.candidates == 1 else 0
+        return repeat.parents if parent is not None and parent.is_sure else 0
 
     def prefetched(self, repeat: Repeat) -> Query | None:
         """Return the batch that had loaded the same relation for the same rows before."""
@@ -343,7 +364,8 @@ class _Grouping:
         self.groups: dict[tuple[object, ...], _Group] = {}
         self.runs: dict[tuple[object, ...], list[Query]] = {}
         self.batches: dict[tuple[str, str], list[Query]] = defaultdict(list)
-        self.loaders: dict[str, list[Query]] = defaultdict(list)
+        self.by_model: dict[str, list[Query]] = defaultdict(list)
+        self.by_table: dict[str, list[Query]] = defaultdict(list)
         self.savepoints: list[int] = []
         self.changes = 0
         self.changed: dict[str, int] = {}
@@ -368,16 +390,21 @@ class _Grouping:
                 for query in group.queries
             },
             _batches=self.batches,
-            _loaders=self.loaders,
+            _by_model=self.by_model,
+            _by_table=self.by_table,
         )
 
     def _events(self) -> list[tuple[int, frozenset[str]]]:
         """Return (time, tables changed) of what changed tables other than by our statements."""
         trace = self.trace
+        # A session that only read ends with a rollback, too: it took nothing back.
+        wrote = {query.transaction for query in trace.queries if query.shape.writes}
         events = [
             (item.ended_ns, frozenset({EVERY_TABLE}))
             for item in trace.transactions
-            if item.ended_ns is not None and item.outcome.startswith("roll")
+            if item.ended_ns is not None
+            and item.outcome.startswith("roll")
+            and item.number in wrote
         ]
         for child in trace.children:
             tables: set[str] = set()
@@ -446,7 +473,10 @@ class _Grouping:
         if is_write:
             return
         if query.model:
-            self.loaders[query.model].append(query)
+            self.by_model[query.model].append(query)
+        if shape.joins or (load is not None and load.batched):
+            for table in shape.reads:
+                self.by_table[table].append(query)
         if shape.reads:
             asked = (query.database, query.statement, query.parameters_key)
             parent = load.parent if load is not None else None

@@ -35,7 +35,7 @@ class LocationItemsView(APIView):
             return Response({"detail": reason}, status=status)
         # One transaction, so that the whole answer is of one moment.
         with transaction.atomic():  # mend 20
-            callers = Account.objects.select_related("plan").filter(token=token).order_by("pk")
+            callers = Account.objects.filter(token=token).order_by("pk")
             account = callers.first()  # bottleneck 17
             location = Location.objects.filter(pk=location_id, active=True).first()
             if location is None:

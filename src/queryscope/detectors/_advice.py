@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from queryscope.detectors.finding import Mend
@@ -31,6 +30,8 @@ _DJANGO_VERBS = frozenset(
     }
 )
 _SQLALCHEMY_VERBS = frozenset({"select_in", "subquery", "flush", "autoflush", "merge", "core"})
+_EXPLICIT = frozenset({"iterate", "values", "first", "last", "get"})
+"""Verbs of a select that the user wrote for a relationship; an attribute read is ``lazy``."""
 _JOIN = re.compile(
     r'JOIN\s+["`\[]?(?P<table>\w+)["`\]]?(?:\s+(?:AS\s+)?["`]?(?P<alias>(?!ON\b)\w+)["`]?)?'
     r'\s+ON\s+\(?["`\[]?(?P<a>\w+)["`\]]?\.["`\[]?(?P<x>\w+)["`\]]?'
@@ -59,15 +60,6 @@ def short(model: str) -> str:
     return model.rpartition(".")[2]
 
 
-def place(step: Frame | TemplateNode | None) -> str:
-    """Return a position in few words: ``views.py:41 in book_list``, ``list.html:3``."""
-    if step is None:
-        return "no line of yours"
-    if isinstance(step, Frame):
-        return f"{PurePath(step.file).name}:{step.line} in {step.function}"
-    return f"{step.template}:{step.line}"
-
-
 def position_of(query: Query) -> Frame | TemplateNode | None:
     """Return where a queryset or select was written: where it was made, else evaluated."""
     frame = query.created or query.origin.frame
@@ -84,12 +76,20 @@ def eager_load(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
         prefix = joined_path(repeats, root, loads[0].owner)
     at = position_of(root) if root is not None else None
     framework = framework_of(trace, first)
+    selected = short(root.model) if root is not None and root.model else owner
     if framework == "django":
         write = _django_loader(loads, prefix or [], first if repeat.narrowed else None)
-        how = f"Add it to the queryset of {short(root.model) if root and root.model else owner}"
+        how = f"Add it to the queryset of {selected}"
+    elif framework == "sqlalchemy" and first.operation in _EXPLICIT:
+        related = short(first.model) or loads[-1].attribute
+        write = f"select({related}).where({related}.key.in_(keys))"
+        how = (
+            f"Ask once for all rows of {short(loads[-1].owner)}; a relationship that is neither "
+            f"dynamic nor write-only can be loaded with selectinload({loads[-1].attribute})"
+        )
     elif framework == "sqlalchemy":
-        write = _sqlalchemy_loader(loads, prefix or [], root, narrowed=repeat.narrowed)
-        how = f"Pass it to .options() where the rows of {owner} are selected"
+        write = _sqlalchemy_loader(loads, prefix or [], root)
+        how = f"Pass it to .options() where the rows of {selected} are selected"
     else:
         write = f"{repeat.relation} together with its rows"
         how = f"Load it where the rows of {owner} are loaded"
@@ -120,18 +120,13 @@ def _django_loader(loads: tuple[Load, ...], prefix: list[str], narrowed: Query |
     return f'.{"select_related" if joins else "prefetch_related"}("{path}")'
 
 
-def _sqlalchemy_loader(
-    loads: tuple[Load, ...], prefix: list[str], root: Query | None, *, narrowed: bool
-) -> str:
+def _sqlalchemy_loader(loads: tuple[Load, ...], prefix: list[str], root: Query | None) -> str:
     parts = []
     if prefix and root is not None:
         parts = [f"joinedload({short(root.model)}.{prefix[0]})"]
-    for number, load in enumerate(loads, 1):
+    for load in loads:
         name = "joinedload" if load.relation in TO_ONE else "selectinload"
-        target = f"{short(load.owner)}.{load.attribute}"
-        if narrowed and number == len(loads):
-            target += ".and_(...)"
-        parts.append(f"{name}({target})")
+        parts.append(f"{name}({short(load.owner)}.{load.attribute})")
     return ".".join(parts)
 
 
@@ -195,6 +190,10 @@ def columns_mend(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
             "the commit.",
         )
     if framework_of(trace, first) == "sqlalchemy":
+        if parent is not None and parent.query.model != load.owner and _of_subclass(parent.query):
+            base = short(parent.query.model)
+            write = f"selectin_polymorphic({base}, [{owner}])"
+            return Mend(at, write, f"Pass it to .options() where the rows of {base} are selected.")
         columns = [name.strip() for name in names.split(",") if name.strip()]
         write = ", ".join(f"undefer({owner}.{name})" for name in columns) or f"undefer({owner}.*)"
         return Mend(at, write, f"Pass it to .options() where the rows of {owner} are selected.")
@@ -206,3 +205,8 @@ def columns_mend(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
     return Mend(
         at, f'.only(..., "{names}")', f'Add "{names}" to only(), or take it out of defer().'
     )
+
+
+def _of_subclass(query: Query) -> bool:
+    """Tell whether rows of another class came with a SELECT as rows of a subclass, not by a join."""
+    return bool(query.model) and not query.shape.joins

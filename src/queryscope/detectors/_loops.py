@@ -11,7 +11,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from queryscope.detectors._advice import place
+from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Cost, Finding
 from queryscope.detectors.registry import Threshold
 from queryscope.trace.events import Frame
@@ -162,7 +162,7 @@ def _per_parent(repeat: Repeat, case: Case) -> Confidence | None:
         # Asked by library code alone: only rows that lay side by side make it a loop.
         return None
     parent = case.repeats.parent(repeat)
-    return "medium" if parent is not None and parent.candidates > 1 else "high"
+    return "high" if parent is None or parent.is_sure else "medium"
 
 
 def _per_question(repeat: Repeat, case: Case) -> Confidence | None:
@@ -217,9 +217,14 @@ def _is_batch(repeat: Repeat) -> bool:
 
 
 def _is_paging(repeat: Repeat) -> bool:
-    """Tell whether the statements are pages: by OFFSET, or from a key onwards."""
+    """Tell whether the statements are pages: by OFFSET, or from a key onwards.
+
+    SQLAlchemy writes an OFFSET with every LIMIT on SQLite: one row at most is no page.
+    """
     shape = repeat.queries[0].shape
-    return shape.offset or (shape.limited and bool(_BEYOND.search(shape.text)))
+    if not shape.limited or all(query.rows in (0, 1) for query in repeat.queries):
+        return False
+    return shape.offset or bool(_BEYOND.search(shape.text))
 
 
 TABLE: tuple[Row, ...] = (
@@ -323,8 +328,12 @@ def asked_again(case: Case, where: Literal["loop", "elsewhere"]) -> Iterator[Aga
 
 
 def _could_be_reused(query: Query) -> bool:
+    """Tell whether the answer of a SELECT could have been kept for the next time."""
     shape = query.shape
-    return shape.kind == "select" and not shape.locks and not _VOLATILE.search(shape.text)
+    if shape.kind != "select" or shape.locks or _VOLATILE.search(shape.text):
+        return False
+    # Rows that a commit expired are meant to be read anew.
+    return query.load is None or query.load.relation != "expired"
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -407,11 +416,11 @@ def evidence_of(case: Case, verdict: Verdict) -> dict[str, str | int | float]:
     parent = repeats.parent(repeat)
     if parent is None:
         found["parent rows"] = "loaded by a statement that is not known"
-    elif not parent.recorded:
-        several = f", {parent.candidates} could have" if parent.candidates > 1 else ""
-        found["parent rows"] = f"loaded by statement {parent.query.number}, inferred{several}"
     else:
-        found["parent rows"] = f"loaded by statement {parent.query.number}"
+        how = "" if parent.known_by == "recorded" else f", as their {parent.known_by} tells"
+        if parent.candidates > 1:
+            how += f"; {parent.candidates} statements may have"
+        found["parent rows"] = f"loaded by statement {parent.query.number}{how}"
     outer = repeats.outer(repeat)
     if outer is not None:
         found["inside"] = f"{name_of(outer)}, {len(outer.queries)} statements"

@@ -49,7 +49,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queryscope.detectors import _loops
-from queryscope.detectors._advice import place, short
+from queryscope.detectors._advice import short
+from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Mend
 
 if TYPE_CHECKING:

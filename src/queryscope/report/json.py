@@ -32,7 +32,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from queryscope.report.text import milliseconds
-from queryscope.report.view import held_at_most, report_of
+from queryscope.report.view import report_of
+from queryscope.trace.pool import most_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,7 +107,7 @@ def _trace(report: Report, trace: Trace) -> dict[str, Any]:
             "statements": sum(item.statements for item in everything),
             "rows": sum(item.rows for item in everything),
             "sessions": sum(len(item.sessions) for item in everything),
-            "connections_held": max(held_at_most(item) for item in everything),
+            "connections_held": most_held(trace),
             "transactions": sum(len(item.transactions) for item in everything),
         },
         "groups": [_group(item) for item in report.groups],

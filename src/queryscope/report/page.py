@@ -53,7 +53,7 @@ def page_view(code: str) -> PageView | None:
 
 
 def parsed(page: str) -> PageView:
-    """Take a page apart. Indented lines are examples, lines with a dash or number are items."""
+    """Take a page apart: indented or fenced lines are examples, lines with a dash are items."""
     lines = page.expandtabs(4).strip().splitlines()
     title = lines[0].strip() if lines else ""
     sections: list[Section] = []
@@ -73,15 +73,24 @@ def _blocks(lines: list[str]) -> tuple[Block, ...]:
     found: list[Block] = []
     current: list[str] = []
     kind = "text"
+    fenced = False
 
     def end() -> None:
         text = "\n".join(current).strip("\n")
         current.clear()
         if text.strip():
-            runs = (Run(True, _dedented(text)),) if kind == "code" else _runs(text)  # noqa: FBT003
+            runs = (Run(code=True, text=_dedented(text)),) if kind == "code" else _runs(text)
             found.append(Block(kind, runs))
 
     for line in lines:
+        if line.lstrip().startswith("```"):
+            end()
+            fenced = not fenced
+            kind = "code" if fenced else "text"
+            continue
+        if fenced:
+            current.append(line)
+            continue
         if not line.strip():
             if kind == "code":
                 current.append("")
@@ -89,15 +98,15 @@ def _blocks(lines: list[str]) -> tuple[Block, ...]:
                 end()
                 kind = "text"
             continue
-        item = _ITEM.match(line)
-        if item and not (kind == "code" and current and line.startswith("    ")):
+        item = None if kind == "code" and line.startswith("    ") else _ITEM.match(line)
+        if item:
             end()
             kind, line = "item", line[item.end() :]  # noqa: PLW2901 - the marker is dropped
         elif line.startswith("    ") and kind != "item":
             if kind != "code":
                 end()
             kind = "code"
-        elif not line.startswith(" ") and (kind == "code" or (kind == "item" and not current)):
+        elif not line.startswith(" ") and kind == "code":
             end()
             kind = "text"
         current.append(line if kind == "code" else line.strip())
@@ -114,12 +123,11 @@ def _dedented(text: str) -> str:
 def _runs(text: str) -> tuple[Run, ...]:
     found: list[Run] = []
     end = 0
-    text = text.replace("::\n", ":\n").removesuffix("::") + (":" if text.endswith("::") else "")
     for match in _CODE.finditer(text):
         if match.start() > end:
-            found.append(Run(False, text[end : match.start()]))  # noqa: FBT003
-        found.append(Run(True, match[1] or match[2]))  # noqa: FBT003
+            found.append(Run(code=False, text=text[end : match.start()]))
+        found.append(Run(code=True, text=match[1] or match[2]))
         end = match.end()
     if end < len(text):
-        found.append(Run(False, text[end:]))  # noqa: FBT003
+        found.append(Run(code=False, text=text[end:]))
     return tuple(found)

@@ -20,6 +20,7 @@ from queryscope.report.source import Sources, StepView
 from queryscope.report.text import counted, duration, error_text, share, values, visible
 from queryscope.report.timeline import UNITS, Timeline, merged, threads_of, timeline_of
 from queryscope.trace.events import Checkout, Frame, Origin, Query, TemplateNode, Trace
+from queryscope.trace.pool import most_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 MAX_GROUPS = 300
 """Groups of statements shown of one Trace, the dearest first; the rest is one sum."""
-MAX_LAID_OUT = 100
-"""Statements laid out by the formatter in one report; others are shown as they are."""
+MAX_LAID_OUT_CHARS = 50_000
+"""Characters of SQL laid out by the formatter in one report, at 4-40 us each; further statements
+are shown as they are."""
 MAX_SQL_CHARS = 400_000
 """Characters of SQL in one report; further statements are cut to ``CUT_SQL_CHARS``."""
 CUT_SQL_CHARS = 400
@@ -411,7 +413,7 @@ def list_entry(trace: Trace, findings: Sequence[Finding]) -> ListEntry:
         sessions=sum(len(item.sessions) for item in everything),
         findings=len(ordered),
         worst=ordered[0].severity if ordered else "",
-        codes=tuple(dict.fromkeys(finding.code for finding in ordered)),
+        codes=tuple(dict.fromkeys(visible(finding.code, limit=20) for finding in ordered)),
         error=_error(trace),
     )
 
@@ -419,24 +421,6 @@ def list_entry(trace: Trace, findings: Sequence[Finding]) -> ListEntry:
 def title_of(trace: Trace) -> str:
     """Return how a Trace is called on one line."""
     return visible(trace.name) or trace.kind
-
-
-def held_at_most(trace: Trace) -> int:
-    """Return how many connections of one pool the Trace held at once, at most."""
-    moments: dict[int, list[tuple[int, int]]] = {}
-    for checkout in trace.checkouts:
-        if checkout.got_ns is not None:
-            pool = moments.setdefault(checkout.pool_number, [])
-            pool.append((checkout.got_ns, 1))
-            if checkout.returned_ns is not None:
-                pool.append((checkout.returned_ns, -1))
-    most = 0
-    for pool in moments.values():
-        held = 0
-        for _, change in sorted(pool):  # at one moment returned (-1) comes before got (1)
-            held += change
-            most = max(most, held)
-    return most
 
 
 _METHOD = re.compile(r"[A-Z]{3,10} ")
@@ -548,7 +532,7 @@ class _Builder:
         self.sources = Sources()
         self.values_kept = _keeps_values(root)
         self.shapes: dict[tuple[str, str], Shape] = {}
-        self.laid_out_left = MAX_LAID_OUT
+        self.laid_out_left = MAX_LAID_OUT_CHARS
         self.sql_left = MAX_SQL_CHARS
         self.values_left = MAX_VALUE_TEXTS
         self.nested_left = MAX_NESTED
@@ -647,7 +631,7 @@ class _Builder:
         for finding in self.findings:
             if finding.trace_id in (trace.id, ""):
                 for number in finding.queries:
-                    found.setdefault(number, []).append(finding.code)
+                    found.setdefault(number, []).append(visible(finding.code, limit=20))
         return found
 
     def _groups(
@@ -782,8 +766,8 @@ class _Builder:
         left = max(len(statement) - limit, 0)
         if left:
             text = sql.cut(statement, limit)
-        elif self.laid_out_left > 0:
-            self.laid_out_left -= 1
+        elif self.laid_out_left >= len(statement):
+            self.laid_out_left -= len(statement)
             text = sql.laid_out(statement)
         else:
             text = sql.cut(statement, limit)
@@ -878,7 +862,7 @@ class _Builder:
             worst[finding.severity] += 1
         graver = [f"{worst[s]} {s}" for s in reversed(SEVERITIES) if worst[s]]
         if checkouts:
-            held = max(held_at_most(item) for item in everything)
+            held = most_held(trace)
             connections = Figure(
                 "connections",
                 f"{held:,}",
@@ -945,7 +929,7 @@ class _Builder:
     def _codes_about(self, trace: Trace, what: str, number: int) -> tuple[str, ...]:
         return tuple(
             dict.fromkeys(
-                finding.code
+                visible(finding.code, limit=20)
                 for finding in self.findings
                 if finding.trace_id in (trace.id, "") and number in getattr(finding, what)
             )
@@ -1034,8 +1018,8 @@ def _summary(split: Split, findings: Sequence[Finding]) -> str:
         time = ""
     if not findings:
         return f"{time} Nothing was found to mend.".strip()
-    first = findings[0]
-    return f"{time} Look first at {first.code} {first.name}.".strip()
+    code, name = visible(findings[0].code, limit=20), visible(findings[0].name, limit=60)
+    return f"{time} Look first at {code} {name}.".strip()
 
 
 def _execution(number: int, columns: Executions, texts: Mapping[int, str]) -> Execution:

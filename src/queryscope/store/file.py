@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 import stat
 import threading
@@ -22,7 +21,7 @@ from queryscope.detectors import codec as findings_codec
 from queryscope.detectors.registry import Judged
 from queryscope.errors import NotFoundError, StoreError, TraceFormatError, nearest
 from queryscope.store import fork
-from queryscope.store.folder import make_folder
+from queryscope.store.folder import draft_of, make_folder
 from queryscope.trace import codec, guard
 from queryscope.trace.values import without_values
 
@@ -35,7 +34,6 @@ FORMAT = 1
 """Version of the tables, in ``PRAGMA user_version``."""
 APPLICATION_ID = int.from_bytes(b"QSdb", "big")
 """In ``PRAGMA application_id``, so that a database of somebody else's is not taken for ours."""
-FILE_MODE = 0o600
 BUSY_TIMEOUT_S = 5.0
 """How long a process waits for another one's transaction."""
 MAX_WAL_BYTES = 4 * 2**20
@@ -397,15 +395,12 @@ class Store:
         return connection
 
     def _create(self) -> None:
-        """Make the file beside its place and link it there: nobody sees it half made."""
+        """Make the file, so that nobody sees it half made."""
         make_folder(self.path.parent)
         for ending in ("-wal", "-shm"):
             # Left by a file that was deleted alone: SQLite would read it into the new one.
             self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
-        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}")
-        # O_EXCL with the mode: no moment at which others could open it.
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
-        try:
+        with draft_of(self.path) as draft:
             connection = sqlite3.connect(draft, isolation_level=None)
             try:
                 # Before the first page is written: later it would take a VACUUM.
@@ -416,14 +411,6 @@ class Store:
                 connection.execute("PRAGMA journal_mode = WAL").fetchall()
             finally:
                 connection.close()
-            try:
-                os.link(draft, self.path)
-            except FileExistsError:
-                return  # another process was first
-            except OSError:
-                draft.replace(self.path)  # a file system without links
-        finally:
-            draft.unlink(missing_ok=True)
 
     def _check_header(self) -> None:
         """Look at the file's first bytes, so that SQLite never opens what is not ours."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 NAME = ".queryscope"
+FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 """Statements tell much of an application, so the folder is its owner's."""
 
@@ -28,3 +32,27 @@ def make_folder(folder: Path) -> None:
         # What matters is the folder: where it cannot be written, the caller hears of it soon.
         with contextlib.suppress(OSError):
             ignore.write_text("*\n", encoding="ascii")
+
+
+@contextlib.contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """Give an empty private file beside ``path``; what it holds at the end appears there whole.
+
+    Where ``path`` exists by then, another process was first: its file stays.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    # O_EXCL with the mode: at no moment could others open it.
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+    try:
+        yield draft
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            draft.replace(path)  # a file system without links
+    finally:
+        draft.unlink(missing_ok=True)

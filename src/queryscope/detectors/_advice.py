@@ -208,5 +208,5 @@ def columns_mend(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
 
 
 def _of_subclass(query: Query) -> bool:
-    """Tell whether rows of another class came with a SELECT as rows of a subclass, not by a join."""
+    """Tell whether rows of another class came as rows of a subclass, not by a join."""
     return bool(query.model) and not query.shape.joins

@@ -33,7 +33,7 @@ from booking_flask.models import (
     Slot,
 )
 from booking_flask.seed import fixed_tables, make_tables, seed
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from tests.services import mariadb_url, postgresql_url
 
@@ -209,6 +209,27 @@ def on_tables(url: str, fill: Callable[[Any], object]) -> str:
 def filled(url: str) -> str:
     """Seed a database; return its URL."""
     return on_tables(url, lambda engine: seed(engine, locations=LOCATIONS))
+
+
+# Table and column, and the edge values that must be in it for the sweeps to mean something.
+EDGES_IN_ROWS = (
+    (Location.rating, (None, 0.0)),
+    (Location.capacity, (None, 0)),
+    (Location.price_cents, (0,)),
+    (Location.category_id, (None,)),
+    (Location.lat, (None,)),
+    (Item.layout_id, (None,)),
+    (Item.position, (None, 0)),
+    (Item.price_cents, (0,)),
+    (DayPass.remaining, (None, 0)),
+)
+
+
+@pytest.mark.parametrize(("column", "edges"), EDGES_IN_ROWS, ids=str)
+def test_seeded_rows_hold_edge_values(client, column, edges):
+    """Even the small seed has the NULLs and zeros that answers could differ on."""
+    with engine_of(client.application).connect() as connection:
+        assert set(edges) <= set(connection.scalars(select(column).distinct()))
 
 
 def test_health_answers_ok(client):

@@ -175,9 +175,9 @@ class LocationRows:
             category_id=rng.choice((None, *range(1, len(CATEGORIES) + 1))),
             lat=round(rng.uniform(38, 62), 4) if placed else None,
             lng=round(rng.uniform(-9, 28), 4) if placed else None,
-            capacity=rng.choice((None, 0, 1, *range(2, 80, 3))),
-            price_cents=rng.choice((0, *range(500, 9000, 250))),
-            rating=rng.choice((None, 0.0, *(tenths / 10 for tenths in range(20, 51)))),
+            capacity=rng.choice((None, None, 0, 0, 1, *range(2, 80, 3))),
+            price_cents=rng.choice((0, 0, *range(500, 9000, 250))),
+            rating=rng.choice((None, None, None, 0.0, *(tenths / 10 for tenths in range(20, 51)))),
             active=active,
         )
         self.rows[location_addon] += [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from queryscope.detectors.finding import Mend
 from queryscope.trace.events import Frame
-from queryscope.trace.source import expression_at, methods_at
+from queryscope.trace.source import expression_at, methods_at, only_mention
 
 if TYPE_CHECKING:
     from queryscope.trace.events import Load, Query, TemplateNode, Trace
@@ -63,7 +63,13 @@ def short(model: str) -> str:
 def position_of(query: Query) -> Frame | TemplateNode | None:
     """Return where a queryset or select was written: where it was made, else evaluated."""
     frame = query.created or query.origin.frame
-    return expression_at(frame) if frame is not None else query.origin.node
+    if frame is None:
+        return query.origin.node
+    found = expression_at(frame)
+    if query.created is None and query.model:
+        # Light recording: the evaluation may be a call of render() or of a serializer.
+        found = only_mention(found, short(query.model)) or found
+    return found
 
 
 def eager_load(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:

@@ -68,11 +68,15 @@ def thresholds(*names: str) -> Mapping[str, Threshold]:
 class Verdict(NamedTuple):
     """A repeat that a row of the table owns; of one relation with one mend, all places that ask.
 
-    ``repeats`` has the one with the most statements first.
+    Attributes:
+        repeats: The one with the most statements first.
+        confidence: That of the surest.
+        instances: Objects that the relation was loaded for, see ``Repeats.instances``.
     """
 
     repeats: tuple[Repeat, ...]
     confidence: Confidence
+    instances: int
 
     @property
     def repeat(self) -> Repeat:
@@ -87,9 +91,10 @@ class Verdict(NamedTuple):
 
     @property
     def parents(self) -> int:
-        """Distinct parent rows served."""
+        """Parent rows served: distinct ones, or the objects that stand for them."""
         loads = (query.load for repeat in self.repeats for query in repeat.queries)
-        return len({load.parent for load in loads if load is not None and load.parent is not None})
+        rows = {load.parent for load in loads if load is not None and load.parent is not None}
+        return max(len(rows), self.instances)
 
     @property
     def loop(self) -> Loop | None:
@@ -152,7 +157,7 @@ def _per_parent(repeat: Repeat, case: Case) -> Confidence | None:
             return None
         # A batch of one row each time; which row it was for, only its parameters tell.
         return "high" if max(repeat.parents, repeat.questions) >= least else None
-    if repeat.parents < least:
+    if case.repeats.instances(repeat) < least:
         return None
     if load.relation not in ("column", "expired") and case.repeats.is_chain(repeat):
         return None
@@ -254,7 +259,8 @@ def verdicts(case: Case, code: str) -> Iterator[Verdict]:
     for group in found.values():
         group.sort(key=lambda item: -len(item[0].queries))
         surest = max((item[1] for item in group), key=_SURENESS.index)
-        yield Verdict(tuple(item[0] for item in group), surest)
+        repeats = tuple(item[0] for item in group)
+        yield Verdict(repeats, surest, max(map(case.repeats.instances, repeats)))
 
 
 def _mended_as_one(repeat: Repeat, case: Case) -> object:
@@ -292,6 +298,17 @@ class Again(NamedTuple):
     def queries(self) -> list[Query]:
         """All statements, in order."""
         return sorted((q for run in self.runs for q in run), key=lambda query: query.number)
+
+    @property
+    def places(self) -> list[Frame | TemplateNode | None]:
+        """The step of each place that tells it from the others: the callers of one helper."""
+        depth = 0
+        shortest = min(map(len, self.sites))
+        while depth < shortest and len({site[depth] for site in self.sites}) == 1:
+            depth += 1
+        if len(self.sites) == 1 or depth >= shortest:
+            depth = 0
+        return [site[depth] if site else None for site in self.sites]
 
 
 def asked_again(case: Case, where: Literal["loop", "elsewhere"]) -> Iterator[Again]:

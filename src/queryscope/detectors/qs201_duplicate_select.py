@@ -60,13 +60,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queryscope.detectors import _loops
-from queryscope.detectors._advice import short
+from queryscope.detectors._advice import eager_load, short
 from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from queryscope.detectors._loops import Again
     from queryscope.detectors.finding import Confidence, Finding
     from queryscope.detectors.registry import Case
 
@@ -89,7 +90,8 @@ def detect(case: Case) -> Iterator[Finding]:
             continue
         confidence: Confidence = "low" if by_libraries else "high"
         what = short(first.model) or ", ".join(sorted(first.shape.reads))
-        lines = list(dict.fromkeys(place(steps[0] if steps else None) for steps in again.sites))
+        places = again.places
+        lines = list(dict.fromkeys(map(place, places)))
         named = lines[:MAX_NAMED]
         if len(lines) > MAX_NAMED:
             named.append(f"{len(lines) - MAX_NAMED} more places")
@@ -105,12 +107,18 @@ def detect(case: Case) -> Iterator[Finding]:
                 f"from {' and '.join(named)}."
             ),
             saved=sum(len(run) - 1 for run in again.runs),
-            mend=Mend(
-                second.first,
-                "",
-                f"Use the result of {lines[0]} again instead of asking a second time.",
-            ),
+            mend=_mend(case, again, lines),
             subject=first.shape.text,
             origin=second,
             evidence={"lines": "; ".join(lines), "runs": len(again.runs)},
         )
+
+
+def _mend(case: Case, again: Again, lines: list[str]) -> Mend:
+    """Return how to keep the result, or, for a relation, how to load it with its rows."""
+    repeat = case.repeats.repeat_of(again.queries[0])
+    if repeat is not None and repeat.operation == "lazy" and repeat.load is not None:
+        return eager_load(case.trace, case.repeats, repeat)
+    return Mend(
+        again.places[-1], "", f"Use the result of {lines[0]} again instead of asking a second time."
+    )

@@ -273,6 +273,29 @@ class Repeats:
             return itself and one_by_one and self.parent(repeat) is None
         return recorded >= len(own) - 1 and all(len(rows) == 1 for rows in side_by_side.values())
 
+    def instances(self, repeat: Repeat) -> int:
+        """Return how many objects a relation was loaded for, at least.
+
+        An object keeps the relation that it loaded by attribute access, so that each such
+        statement is another object, even where a join gave several objects of one row. That
+        counts where one statement, or one loop around, loaded them.
+        """
+        if repeat.operation != "lazy" or repeat.load is None:
+            return repeat.parents
+        if repeat.load.relation in ("column", "expired"):
+            return repeat.parents
+        loaders = Counter(query.load.parent_query for query in repeat.queries if query.load)
+        outer = self.outer(repeat)
+        recorded = len(repeat.queries) - loaders.pop(None, 0)
+        if recorded:
+            nested = outer is not None and outer.load is not None
+            return max(repeat.parents, recorded if nested else max(loaders.values()))
+        parent = self.parent(repeat)
+        if parent is None:
+            return repeat.parents
+        rows = outer.rows if outer is not None else parent.query.rows or 0
+        return len(repeat.queries) if rows >= len(repeat.queries) else repeat.parents
+
     def is_tree(self, repeat: Repeat) -> bool:
         """Tell whether some of the rows were loaded by the repeat itself: children of children."""
         own = {query.number for query in repeat.queries}

@@ -35,7 +35,10 @@ _CALLS_EACH = {"map": 2, "filter": 2, "filterfalse": 2, "starmap": 2, "reduce": 
 """Functions that call their first argument for each item, and how many arguments they need."""
 _TAKE_KEY = {"sorted", "min", "max", "sort", "groupby", "nlargest", "nsmallest"}
 _WAITS = {"sleep", "wait"}
-_TAKE_STATEMENT = {"list", "tuple", "len", "enumerate", "scalars", "scalar", "execute", "stream"}
+_TAKE_STATEMENT = {
+    "list", "tuple", "set", "frozenset", "dict", "sorted", "reversed", "enumerate", "iter", "len",
+    "bool", "scalars", "scalar", "execute", "stream",
+}  # fmt: skip
 """Calls whose first argument is the queryset or the select."""
 _ENDS = {
     "get", "first", "last", "count", "exists", "aggregate", "iterator", "in_bulk", "earliest",
@@ -101,6 +104,16 @@ def expression_at(frame: Frame) -> Frame:
     """
     stamp = _stamp(frame.file)
     return frame if stamp is None else _expression(frame, stamp)
+
+
+def only_mention(frame: Frame, name: str) -> Frame | None:
+    """Return the one expression of a function, up to a position, that starts with a name.
+
+    Where a template or a serializer evaluates a queryset, the position is the call of it; the
+    queryset was made before, of the class called ``name``. Two mentions are no answer.
+    """
+    stamp = _stamp(frame.file)
+    return None if stamp is None else _mention(frame, stamp, name)
 
 
 def methods_at(frame: Frame) -> frozenset[str]:
@@ -331,6 +344,23 @@ def _methods(frame: Frame, stamp: _Stamp) -> frozenset[str]:
     return frozenset(_name_of(call) for call in ast.walk(node) if isinstance(call, ast.Call))
 
 
+@lru_cache(maxsize=MAX_ANSWERS)
+def _mention(frame: Frame, stamp: _Stamp, name: str) -> Frame | None:
+    tree = _tree(frame.file, stamp)
+    if tree is None:
+        return None
+    scope = _scope(_path(tree, frame))
+    found = [
+        node
+        for node in _own_nodes(scope)
+        if isinstance(node, ast.Name) and node.id == name and node.lineno <= frame.line
+    ]
+    if len(found) != 1 or isinstance(scope, ast.Module):
+        return None
+    path = _path(tree, _at(frame, found[0]))
+    return _at(frame, _whole_chain(found[0], path))
+
+
 def _queryset(tree: ast.Module, frame: Frame) -> ast.AST | None:
     """Return the expression that stands for the queryset evaluated or created at a position."""
     path = _path(tree, frame)
@@ -377,12 +407,10 @@ def _whole_chain(node: ast.expr, path: list[ast.AST]) -> ast.expr:
 
 def _assigned(path: list[ast.AST], name: ast.Name) -> ast.expr | None:
     """Return what was assigned to a name last before its use, in the same function."""
-    scope = next((n for n in reversed(path) if isinstance(n, (*_FUNCTIONS, ast.Module))), path[0])
     best: ast.expr | None = None
-    for node in _own_statements(scope):
+    for node in _own_nodes(_scope(path)):
         if (
             isinstance(node, ast.Assign)
-            and node.end_lineno is not None
             and node.lineno < name.lineno
             and any(isinstance(t, ast.Name) and t.id == name.id for t in node.targets)
             and (best is None or node.lineno > best.lineno)
@@ -391,7 +419,12 @@ def _assigned(path: list[ast.AST], name: ast.Name) -> ast.expr | None:
     return best
 
 
-def _own_statements(scope: ast.AST) -> Iterator[ast.AST]:
+def _scope(path: list[ast.AST]) -> ast.AST:
+    """Return the function around the end of a path, or the module."""
+    return next((node for node in reversed(path) if isinstance(node, _FUNCTIONS)), path[0])
+
+
+def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a function without those of the functions in it."""
     pending = list(ast.iter_child_nodes(scope))
     while pending:

@@ -81,7 +81,7 @@ class Runtime:
         self._ring: Ring | None = None
         self._store: Store | None = None
         self._store_error = ""
-        self._writer: Writer | None = None
+        self._writer: Writer[Finished] | None = None
         self._key: bytes | None = None
         codes.set_packages(user=settings.user_packages, library=settings.library_packages)
 
@@ -193,7 +193,7 @@ class Runtime:
         return self._store_error
 
     @property
-    def writer(self) -> Writer:
+    def writer(self) -> Writer[Finished]:
         """The bounded queue with its one thread."""
         with self._lock:
             if self._writer is None:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.errors import QueryscopeError
-from queryscope.report import html
+from queryscope.report.html import render, render_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ def answer(runtime: Runtime, environ: Mapping[str, object]) -> Answer | None:
     runtime.flush(2.0)
     wanted = path[len(prefix) :].strip("/")
     if not wanted:
-        return _page(200, html.render_list(runtime.ring.newest(LISTED)))
+        return _page(200, render_list(runtime.ring.newest(LISTED)))
     judged = runtime.ring.find(wanted)
     if judged is None and runtime.store is not None:
         try:
@@ -60,7 +60,7 @@ def answer(runtime: Runtime, environ: Mapping[str, object]) -> Answer | None:
     if judged is None:
         text = f"There is no Trace {wanted[:40]!r} any more. The list: {prefix}\n"
         return Answer(404, "text/plain; charset=utf-8", text.encode("utf-8", "replace"))
-    return _page(200, html.render(judged.trace, judged.findings))
+    return _page(200, render(judged.trace, judged.findings))
 
 
 def _page(status: int, text: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,6 +35,7 @@ MAX_OTHERS = 5
 MAX_SHAPE_CHARS = 110
 """A statement's shape is cut here: the message stands in a terminal."""
 MAX_WHERE_CHARS = 90
+_UNNAMED = re.compile(r"(?:\.<locals>)?\.<(?!locals)\w+>")
 
 _STATEMENT_BUDGETS = frozenset({"queries", "n_plus_one", "duplicates", "rows", "time_ms"})
 _CONNECTION_BUDGETS = frozenset({"sessions", "connections_held", "time_ms"})
@@ -114,7 +116,7 @@ def causes(
     dropped = sum(part.dropped.get("queries", 0) for part in trace.subtree())
     lines = _aligned(found)
     if dropped:
-        lines.append(f"  {counted(dropped, 'statement')} over the cap of a Trace were only counted")
+        lines.append(f"  counted only, over the cap of a Trace: {counted(dropped, 'statement')}")
     return lines
 
 
@@ -282,8 +284,18 @@ def where(origin: Origin, base: Path) -> str:
     step = origin.first
     if step is None:
         return "no line of yours"
-    inside = step.function if isinstance(step, Frame) else f"{{{step.source}}}"
+    inside = _bare(step.function) if isinstance(step, Frame) else f"{{{step.source}}}"
     return f"{place(step, base)} in {visible(inside, limit=MAX_WHERE_CHARS)}"
+
+
+def _bare(function: str) -> str:
+    """Return a function's qualified name without its comprehensions and lambdas.
+
+    Example:
+        >>> _bare("Orders.get.<locals>.<listcomp>")
+        'Orders.get'
+    """
+    return _UNNAMED.sub("", function).replace(".<locals>", "") or function
 
 
 def place(step: Frame | TemplateNode, base: Path) -> str:

@@ -1,0 +1,3 @@
+"""Tests of the pytest plugin."""
+
+from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from queryscope.detectors import qs502_held_idle as detector
@@ -91,6 +93,13 @@ def test_nested_block_that_uses_the_connection_is_clean():
     start = 1_000_000_000_000
     inner = a_trace(at(1, 400), kind="block", started_at_ns=start + 10 * MS)
     trace = a_trace(at(1, 9), checkouts=[out(0, 420)], children=(inner,), started_at_ns=start)
+    assert found(trace) == []
+
+
+def test_asking_on_another_connection_is_no_idling():
+    """What a helper asks on a connection of its own is QS501's to say."""
+    queries = [at(n * 9, 8, connection=2) for n in range(1, 30)]
+    trace = a_trace(at(1), *queries, checkouts=[out(0, 270), out(9, 268, connection=2)])
     assert found(trace) == []
 
 
@@ -232,6 +241,16 @@ def test_thresholds_are_settings(chosen):
     trace = a_trace(at(1), checkouts=[out(0, 100)])
     assert found(trace)
     assert found(trace, **chosen) == []
+
+
+def test_very_many_holds_are_judged_quickly():
+    """Of holds by the thousand the longest are judged: two thousand leaks take no minute."""
+    queries = [at(n, 0.1, connection=n % 2_000) for n in range(1, 20_001)]
+    holds = [out(n, None, connection=n % 2_000, opener=n % 5) for n in range(2_000)]
+    trace = a_trace(*queries, checkouts=holds)
+    began = time.thread_time()
+    assert found(trace) == []
+    assert time.thread_time() - began < 5
 
 
 def test_unknown_lines_give_no_mend():

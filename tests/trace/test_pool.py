@@ -15,7 +15,7 @@ from queryscope.trace.pool import (
     safe_capacity,
     transactions_without_pool,
 )
-from tests.builders import MS, a_checkout, a_query, a_trace, a_transaction
+from tests.builders import MS, THREAD, a_checkout, a_query, a_trace, a_transaction
 
 
 def out(start_ms, end_ms, **facts):
@@ -147,12 +147,22 @@ def test_gaps_lie_between_statements_of_the_connection():
     """Gaps are what the statements of this connection leave free."""
     one = a_query(start_ns=2 * MS, duration_ns=MS, connection=7)
     two = a_query(start_ns=6 * MS, duration_ns=2 * MS, connection=7)
-    other = a_query(start_ns=4 * MS, duration_ns=MS, connection=8)
+    other = a_query(start_ns=4 * MS, duration_ns=MS, connection=8, thread=2)
     trace = a_trace(one, other, two)
-    gaps = SentStatements(trace).gaps(7, 0, 10 * MS)
+    gaps = SentStatements(trace).gaps(7, THREAD, 0, 10 * MS)
     assert [(gap.start_ns // MS, gap.end_ns // MS) for gap in gaps] == [(0, 2), (3, 6), (8, 10)]
     assert [gap.before and gap.before.number for gap in gaps] == [None, 0, 2]
     assert [gap.after and gap.after.number for gap in gaps] == [0, 2, None]
+
+
+def test_statements_of_the_thread_on_another_connection_fill_gaps():
+    """A thread that asks elsewhere is not idle; the gap's neighbours are the connection's own."""
+    one = a_query(start_ns=2 * MS, duration_ns=MS, connection=7)
+    other = a_query(start_ns=4 * MS, duration_ns=MS, connection=8)
+    two = a_query(start_ns=6 * MS, duration_ns=2 * MS, connection=7)
+    gaps = SentStatements(a_trace(one, other, two)).gaps(7, THREAD, 2 * MS, 8 * MS)
+    assert [(gap.start_ns // MS, gap.end_ns // MS) for gap in gaps] == [(3, 4), (5, 6)]
+    assert [(gap.before.number, gap.after.number) for gap in gaps] == [(0, 2), (0, 2)]
 
 
 def test_statements_of_nested_traces_fill_gaps():
@@ -161,7 +171,7 @@ def test_statements_of_nested_traces_fill_gaps():
         a_query(start_ns=MS, duration_ns=3 * MS, connection=7), started_at_ns=1_000_000_000 + 2 * MS
     )
     outer = a_trace(started_at_ns=1_000_000_000, children=(inner,))
-    gaps = SentStatements(outer).gaps(7, 0, 10 * MS)
+    gaps = SentStatements(outer).gaps(7, THREAD, 0, 10 * MS)
     assert [(gap.start_ns // MS, gap.end_ns // MS) for gap in gaps] == [(0, 3), (6, 10)]
 
 
@@ -169,7 +179,7 @@ def test_overlapping_statements_leave_no_gap():
     """Statements that two threads sent on one connection are one busy time."""
     one = a_query(start_ns=MS, duration_ns=8 * MS, connection=7)
     two = a_query(start_ns=2 * MS, duration_ns=MS, connection=7)
-    gaps = SentStatements(a_trace(one, two)).gaps(7, MS, 9 * MS)
+    gaps = SentStatements(a_trace(one, two)).gaps(7, THREAD, MS, 9 * MS)
     assert gaps == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.detectors.finding import Mend
@@ -60,55 +61,58 @@ def step_in(outer: Origin, inner: Origin) -> Frame | None:
 
 
 def call_towards(outer: Origin, inner: Origin) -> Call | None:
-    """Return the call, in the function that opened ``outer``, that led to ``inner``.
+    """Return the call through which the function that opened ``outer`` got to ``inner``.
 
-    Both chains start in the same function in two cases: the opener itself stands there, then
-    nothing is called on the way; or it is one line reached again, then the call is one further out.
+    Of the calls on that way it is the innermost in the file of ``outer``: the helper that is
+    called there is what can be handed a session. None when ``inner`` was opened in that very
+    function, or on another way.
     """
-    frames = [step for step in inner.steps if isinstance(step, Frame)]
-    for index, step in enumerate(frames):
-        home = outer.frame
-        if home is None or (step.file, step.function) != (home.file, home.function):
-            continue
-        if index:
-            return Call(step, bare(frames[index - 1].function))
-        if step == home and len(frames) > 1:
-            return Call(frames[1], bare(step.function))
+    home = outer.frame
+    if home is None:
         return None
+    frames = [step for step in inner.steps if isinstance(step, Frame)]
+    called: Call | None = None
+    for inside, step in pairwise(frames):
+        if step.file == home.file and called is None:
+            called = Call(step, bare(inside.function))
+        if (step.file, step.function) == (home.file, home.function):
+            return called
     return None
 
 
-def share(outer: Origin, inner: Origin, what: str) -> Mend | None:
+def share(outer: Origin, inner: Origin, what: str, *, later: bool = False) -> Mend | None:
     """Return how the opener of ``inner`` is spared: by what was opened at ``outer``.
 
     Args:
         outer: Opener of the session or connection to keep.
         inner: Opener of the one to spare.
         what: ``session`` or ``connection``.
+        later: ``outer`` was opened after ``inner``, so it has to be opened sooner.
     """
-    if inner.frame is None:
+    frames = [step for step in inner.steps if isinstance(step, Frame)]
+    if not frames:
         return None
-    call = call_towards(outer, inner)
     if outer.first == inner.first:
-        if call is None:
-            return Mend(inner.frame, what, f"Open the {what} once, before the loop, and reuse it.")
+        if len(frames) == 1:
+            return Mend(frames[0], what, f"Open the {what} once, before the loop, and reuse it.")
         return Mend(
-            call.at,
+            frames[1],
             what,
-            f"Open one {what} in {bare(call.at.function)}() and pass it into {call.function}(), "
-            f"which opens one at each call.",
+            f"Open one {what} in {bare(frames[1].function)}() and pass it into "
+            f"{bare(frames[0].function)}(), which opens one at each call.",
         )
-    if call is not None:
-        return Mend(
-            call.at,
-            what,
-            f"Pass the {what} opened at {place(outer)} into {call.function}(), and use it at "
-            f"{place(inner)} instead of opening another.",
-        )
+    opened = f"the {what} opened at {place(outer)}"
+    call = call_towards(outer, inner)
+    if call is None:
+        return Mend(frames[0], what, f"Use {opened} here instead of opening another.")
+    handed = f"Pass {opened}"
+    if later:
+        handed = f"Open the {what} of {place(outer)} before this call, pass it"
     return Mend(
-        inner.frame,
+        call.at,
         what,
-        f"Use the {what} opened at {place(outer)} here instead of opening another.",
+        f"{handed} into {call.function}(), and use it at {place(inner)} instead of opening "
+        "another.",
     )
 
 

@@ -196,7 +196,8 @@ def _finding(
 def _mend(kept: Session, opened: Session) -> Mend | None:
     """Return how to use the kept session in the place of another."""
     if opened.framework != "django":
-        return share(kept.opener, opened.opener, "session")
+        later = kept.opened_ns > opened.opened_ns
+        return share(kept.opener, opened.opener, "session", later=later)
     if opened.opener.frame is None:
         return None
     alias = next(iter(kept.databases), "default")

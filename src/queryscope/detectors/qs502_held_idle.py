@@ -33,7 +33,8 @@ Load what the answer needs, close the session, then build the answer:
 
 A connection that Django keeps by ``CONN_MAX_AGE``: it is nobody's while no transaction is
 open. Idle time outside a transaction where there is no pool. Short gaps. A block that began
-on a connection which was out before. A connection that a nested block uses. Tests. A
+on a connection which was out before. A connection that a nested block uses. Time in which
+the same thread asks on another connection: that is QS501's and QS505's. Tests. A
 connection that was never returned is QS503's: here only its gaps between statements count.
 Pools without a bound and scripts, where nobody waits, are information only.
 
@@ -84,6 +85,8 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "held_idle_gap_min_ms": Threshold(10, "Shortest gap between statements that counts, in ms."),
     "held_idle_min_percent": Threshold(20, "Share of the time held that was idle, in percent."),
 }
+MAX_JUDGED = 500
+"""The longest holds of a Trace are judged, so many of them."""
 LOAD_NS_PER_ROW = 20_000
 """Making objects of fetched rows is not idling; see Source above."""
 
@@ -103,23 +106,28 @@ def detect(case: Case) -> Iterator[Finding]:
     trace = case.trace
     if trace.kind == "test":
         return
-    sent = SentStatements(trace)
+    sent = SentStatements(trace, int(case.threshold("held_idle_gap_min_ms") * 1e6))
     by_opener: dict[tuple[type, Frame | TemplateNode | None], list[_Hold]] = {}
+    held = sorted(_held(trace), key=lambda pair: pair[1][0] - pair[1][1])
+    for fact, interval in held[:MAX_JUDGED]:
+        gaps = sent.gaps(fact.connection, fact.thread, *interval)
+        if isinstance(fact, Checkout) and fact.returned_ns is None:
+            gaps = [gap for gap in gaps if gap.after is not None]
+        _judge(case, fact, interval, gaps, by_opener)
+    for holds in by_opener.values():
+        yield _finding(trace, holds)
+
+
+def _held(trace: Trace) -> Iterator[tuple[Checkout | Transaction, tuple[int, int]]]:
+    """Yield what held a connection, and from when to when; what began before is the caller's."""
     for checkout in trace.checkouts:
         interval = held_interval(checkout, trace)
         if interval is not None and checkout.asked_ns >= 0:
-            gaps = sent.gaps(checkout.connection, *interval)
-            if checkout.returned_ns is None:
-                gaps = [gap for gap in gaps if gap.after is not None]
-            _judge(case, checkout, interval, gaps, by_opener)
+            yield checkout, interval
     for transaction in transactions_without_pool(trace):
         if transaction.started_ns >= 0:
             ended = trace.duration_ns if transaction.ended_ns is None else transaction.ended_ns
-            interval = transaction.started_ns, ended
-            gaps = sent.gaps(transaction.connection, *interval)
-            _judge(case, transaction, interval, gaps, by_opener)
-    for holds in by_opener.values():
-        yield _finding(trace, holds)
+            yield transaction, (transaction.started_ns, ended)
 
 
 def _judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,9 +32,10 @@ class Pool(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A time in which nothing was executed on a connection that was taken.
+    """A time in which a connection was taken and its holder executed nothing.
 
-    ``before`` and ``after`` are the statements around it, None at the beginning and the end.
+    ``before`` and ``after`` are the statements around it on the connection itself, None at the
+    beginning and the end.
     """
 
     start_ns: int
@@ -147,39 +149,82 @@ def admitted_per_second(pool: Pool, trace: Trace) -> float | None:
 
 
 class SentStatements:
-    """The statements of a Trace and its nested ones by connection, in the order of sending."""
+    """The statements of a Trace and its nested ones by connection and by thread."""
 
-    def __init__(self, trace: Trace) -> None:
-        """Sort the statements; their moments are those of the outer Trace."""
-        self._sent: dict[int, list[tuple[int, Query]]] = {}
+    def __init__(self, trace: Trace, at_least_ns: int = 1) -> None:
+        """Sort the statements; their moments are those of the outer Trace.
+
+        Args:
+            trace: The Trace.
+            at_least_ns: The shortest gap that is asked for.
+        """
+        self._at_least_ns = at_least_ns
+        self._of_connection: dict[int, list[tuple[int, Query]]] = {}
+        of_thread: dict[int, list[tuple[int, int]]] = {}
         for item in trace.subtree():
             offset = item.started_at_ns - trace.started_at_ns
             for query in item.queries:
-                found = self._sent.setdefault(query.connection, [])
-                found.append((query.start_ns + offset, query))
-        for found in self._sent.values():
-            found.sort(key=lambda pair: pair[0])
+                moment = query.start_ns + offset
+                self._of_connection.setdefault(query.connection, []).append((moment, query))
+                busy = of_thread.setdefault(query.thread, [])
+                busy.append((moment, moment + query.duration_ns))
+        for found in self._of_connection.values():
+            found.sort(key=_moment)
+        self._pauses = {
+            thread: _between(sorted(busy), -_EVER_NS, _EVER_NS, at_least_ns)
+            for thread, busy in of_thread.items()
+        }
 
-    def gaps(self, connection: int | None, start_ns: int, end_ns: int) -> list[Gap]:
-        """Return the gaps between the statements on a connection from start to end.
+    def gaps(self, connection: int | None, thread: int, start_ns: int, end_ns: int) -> list[Gap]:
+        """Return the gaps from start to end in which the holder of a connection sent nothing.
 
         Statements of nested Traces count: a block inside the request uses its connection, too.
+        So do statements that the thread sent on another connection meanwhile: that is a nested
+        checkout, and no time in which the program did something else than asking.
         """
-        found: list[Gap] = []
-        free_from = start_ns
-        before: Query | None = None
-        for sent_ns, query in self._sent.get(connection or 0, ()):
-            if sent_ns + query.duration_ns <= start_ns:
+        own = self._of_connection.get(connection or 0, [])
+        found = []
+        for begin, end in self._pauses.get(thread, [(-_EVER_NS, _EVER_NS)]):
+            first, last = max(begin, start_ns), min(end, end_ns)
+            if last - first < self._at_least_ns:
                 continue
-            if sent_ns >= end_ns:
-                break
-            if sent_ns > free_from:
-                found.append(Gap(free_from, sent_ns, before, query))
-            free_from = max(free_from, sent_ns + query.duration_ns)
-            before = query
-        if end_ns > free_from:
-            found.append(Gap(free_from, end_ns, before, None))
+            # Another thread may have used the connection in the meantime.
+            begun = max(bisect_left(own, first, key=_moment) - 1, 0)
+            sent = own[begun : bisect_left(own, last, key=_moment)]
+            busy = [(moment, moment + query.duration_ns) for moment, query in sent]
+            for free_from, free_until in _between(busy, first, last, self._at_least_ns):
+                index = bisect_left(own, free_until, key=_moment)
+                before = own[index - 1][1] if index else None
+                after = own[index] if index < len(own) else None
+                found.append(
+                    Gap(
+                        free_from,
+                        free_until,
+                        before if before and own[index - 1][0] >= start_ns else None,
+                        after[1] if after and after[0] < end_ns else None,
+                    )
+                )
         return found
+
+
+_EVER_NS = 1 << 62
+
+
+def _moment(sent: tuple[int, Query]) -> int:
+    return sent[0]
+
+
+def _between(
+    busy: list[tuple[int, int]], start_ns: int, end_ns: int, at_least_ns: int
+) -> list[tuple[int, int]]:
+    """Return the times from start to end, long enough, that sorted busy times leave free."""
+    found = []
+    free_from = start_ns
+    for begin, end in (*busy, (end_ns, end_ns)):
+        if min(begin, end_ns) - free_from >= at_least_ns:
+            found.append((free_from, min(begin, end_ns)))
+        free_from = max(free_from, end)
+    return found
 
 
 def transactions_without_pool(trace: Trace) -> list[Transaction]:

@@ -293,36 +293,47 @@ def _template_loop(node: TemplateNode) -> Loop | None:
     if stamp is None:
         return None
     found = None
-    for line, end_line, source in _blocks(node.file, stamp):
-        on_one_line = line == node.line == end_line and not node.source.startswith("for ")
-        if line < node.line <= end_line or on_one_line:
-            found = Loop(
-                "template", node._replace(line=line, source=source), constant=False, waits=False
-            )
+    for block in _blocks(node.file, stamp):
+        inside = block.line < node.line <= block.end_line
+        if not inside and node.line == block.line and block.goes_on:
+            inside = not node.source.startswith("for ")
+        if inside:
+            at = node._replace(line=block.line, source=block.tag)
+            found = Loop("template", at, constant=False, waits=False)
     return found
 
 
+class _Block(NamedTuple):
+    """A ``for`` block; ``goes_on`` if more is evaluated behind the tag on its first line."""
+
+    line: int
+    end_line: int
+    tag: str
+    goes_on: bool
+
+
 @lru_cache(maxsize=64)
-def _blocks(file: str, stamp: _Stamp) -> tuple[tuple[int, int, str], ...]:  # noqa: ARG001 - key
-    """Return (line, end line, tag) of the ``for`` blocks of a template, outer before inner."""
+def _blocks(file: str, stamp: _Stamp) -> tuple[_Block, ...]:  # noqa: ARG001 - part of the key
+    """Return the ``for`` blocks of a template, outer before inner."""
     try:
         with open(file, encoding="utf-8", errors="replace") as source:  # noqa: PTH123 - a str
             text = source.read(MAX_FILE_BYTES)
     except OSError:
         return ()
-    found: list[tuple[int, int, str]] = []
-    opened: list[tuple[int, str]] = []
+    found: list[_Block] = []
+    opened: list[tuple[int, str, bool]] = []
     line, seen = 1, 0
     for match in _TEMPLATE_TAG.finditer(text):
         line += text.count("\n", seen, match.start())
         seen = match.start()
         if match[1] == "for":
-            tag = text[match.start(1) : text.find("%}", match.start())]
-            opened.append((line, tag.strip(" -+")[:200]))
+            end = text.find("%}", seen)
+            tag, rest = text[match.start(1) : end], text[end:].partition("\n")[0]
+            opened.append((line, tag.strip(" -+")[:200], "{{" in rest or "{%" in rest))
         elif opened:
-            start, tag = opened.pop()
-            found.append((start, line, tag))
-    return tuple(sorted(found, key=lambda block: (block[0], -block[1])))
+            start, tag, goes_on = opened.pop()
+            found.append(_Block(start, line, tag, goes_on))
+    return tuple(sorted(found, key=lambda block: (block.line, -block.end_line)))
 
 
 # -- the expression to mend -------------------------------------------------------------------

@@ -241,6 +241,26 @@ def test_checkout_states_are_told_apart():
     assert (rows[0].held_ns, rows[0].idle_ns) == (10 * MS, 6 * MS)
 
 
+def test_connection_has_one_number_everywhere():
+    """Statements, checkouts, transactions and the timeline call a connection by one number."""
+    trace = a_trace(
+        a_query("SELECT 1 FROM a", connection=77, checkout=2),
+        a_query("SELECT 1 FROM b", connection=55, checkout=1),
+        checkouts=[
+            a_checkout(got_ns=None, connection=None, returned_ns=None, error="TimeoutError"),
+            a_checkout(connection=55),
+            a_checkout(connection=77),
+        ],
+        transactions=[a_transaction(connection=77)],
+    )
+    report = report_of(trace, ())
+    assert report.executions.connection == (1, 0)
+    assert [row.connection for row in report.checkouts] == [None, 0, 1]
+    assert report.transactions[0].connection == 1
+    lane = next(lane for lane in report.timeline.lanes if lane.key == "connections")
+    assert [row.label for row in lane.rows] == ["no connection", "connection 0", "connection 1"]
+
+
 def test_notes_tell_what_is_missing():
     """Caps, orphans, hook failures and failed detectors are all named with their numbers."""
     failures = (Failure("django.execute", "KeyError: x", 2), Failure("pool", "TypeError: y", 1))

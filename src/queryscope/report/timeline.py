@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from queryscope.report.text import counted, duration, share, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from queryscope.trace.events import Checkout, Query, Session, Trace
 
@@ -207,16 +207,17 @@ def _connections(trace: Trace, scale: _Scale) -> Lane:
         key = (0, checkout.connection) if checkout.connection is not None else (1, checkout.number)
         by_connection.setdefault(key, []).append(checkout)
     kept = list(by_connection.values())[:MAX_ROWS]
+    names = connections_of(trace)
     several = len({checkout.pool_number for checkout in trace.checkouts}) > 1
     rows = tuple(
-        _connection_row(number, checkouts, by_checkout, trace.duration_ns, scale, several=several)
-        for number, checkouts in enumerate(kept)
+        _connection_row(names, checkouts, by_checkout, trace.duration_ns, scale, several=several)
+        for checkouts in kept
     )
     return Lane("Connections", "connections", rows, len(by_connection) - len(rows))
 
 
 def _connection_row(
-    number: int,
+    names: Mapping[int, int],
     checkouts: Sequence[Checkout],
     by_checkout: dict[int, list[tuple[int, int]]],
     wall_ns: int,
@@ -249,10 +250,24 @@ def _connection_row(
         bars.append(scale.bar(checkout.got_ns, end_ns, kind, text))
         bars += scale.busy(by_checkout.get(checkout.number, ()))
     pool = f" · {visible(checkouts[0].pool, limit=40)}" if several else ""
-    if checkouts[0].connection is None:
+    connection = checkouts[0].connection
+    if connection is None:
         return Row(f"no connection{pool}", "time-out or error", tuple(bars))
     detail = f"held {duration(held_ns)}, busy {share(busy_ns, held_ns)}"
-    return Row(f"connection {number}{pool}", detail, tuple(bars))
+    return Row(f"connection {names[connection]}{pool}", detail, tuple(bars))
+
+
+def connections_of(trace: Trace) -> dict[int, int]:
+    """Return the process-wide numbers of all connections, as small ones: pooled ones first."""
+    found: dict[int, int] = {}
+    for checkout in trace.checkouts:
+        if checkout.connection is not None:
+            found.setdefault(checkout.connection, len(found))
+    for query in trace.queries:
+        found.setdefault(query.connection, len(found))
+    for transaction in trace.transactions:
+        found.setdefault(transaction.connection, len(found))
+    return found
 
 
 def threads_of(trace: Trace) -> dict[int, int]:

@@ -18,7 +18,14 @@ from queryscope.report import sql
 from queryscope.report.page import PageView, page_view
 from queryscope.report.source import Sources, StepView
 from queryscope.report.text import counted, duration, error_text, share, values, visible
-from queryscope.report.timeline import UNITS, Timeline, merged, threads_of, timeline_of
+from queryscope.report.timeline import (
+    UNITS,
+    Timeline,
+    connections_of,
+    merged,
+    threads_of,
+    timeline_of,
+)
 from queryscope.trace.events import Checkout, Frame, Origin, Query, TemplateNode, Trace
 from queryscope.trace.pool import most_held
 
@@ -542,6 +549,7 @@ class _Builder:
         self.group_of: dict[str, Column] = {}
         self.names: dict[str, str] = {}
         self.threads: dict[str, dict[int, int]] = {}
+        self.connections: dict[str, dict[int, int]] = {}
 
     def report(self, trace: Trace, failed: Iterable[str | tuple[str, object]] = ()) -> Report:
         key = f"t{len(self.keys)}"
@@ -614,6 +622,12 @@ class _Builder:
             shape = self.shapes[key] = query.shape
         return shape
 
+    def _connections(self, trace: Trace) -> dict[int, int]:
+        found = self.connections.get(trace.id)
+        if found is None:
+            found = self.connections[trace.id] = connections_of(trace)
+        return found
+
     def _threads(self, trace: Trace) -> dict[int, int]:
         found = self.threads.get(trace.id)
         if found is None:
@@ -664,7 +678,7 @@ class _Builder:
         kept, left = ordered[:MAX_GROUPS], ordered[MAX_GROUPS:]
         numbers = {id(group): n for n, group in enumerate(kept)}
         threads = self._threads(trace)
-        connections = _numbered(query.connection for query in trace.queries)
+        connections = self._connections(trace)
         texts = [self._value_texts(group) for group in kept]
         errors: dict[str, int] = {}
         stages = tuple(visible(stage.name, limit=80) for stage in trace.stages)
@@ -937,7 +951,7 @@ class _Builder:
 
     def _checkouts(self, trace: Trace) -> tuple[CheckoutView, ...]:
         threads = self._threads(trace)
-        names = _numbered(c.connection for c in trace.checkouts if c.connection is not None)
+        names = self._connections(trace)
         return tuple(
             self._checkout(trace, item, threads, names) for item in trace.checkouts[:MAX_TABLE_ROWS]
         )
@@ -980,12 +994,12 @@ class _Builder:
             if query.transaction is not None:
                 count[query.transaction] = count.get(query.transaction, 0) + 1
         threads = self._threads(trace)
-        names = _numbered(query.connection for query in trace.queries)
+        names = self._connections(trace)
         return tuple(
             TransactionView(
                 number=item.number,
                 database=visible(item.database, limit=60),
-                connection=names.setdefault(item.connection, len(names)),
+                connection=names[item.connection],
                 thread=threads.setdefault(item.thread, len(threads)),
                 started_ns=item.started_ns,
                 duration_ns=max(_end(item.ended_ns, trace) - item.started_ns, 0),
@@ -1041,15 +1055,6 @@ def _execution(number: int, columns: Executions, texts: Mapping[int, str]) -> Ex
         many=columns.many[number],
         error=columns.errors[error] if error >= 0 else "",
     )
-
-
-def _numbered(idents: Iterable[int]) -> dict[int, int]:
-    """Return process-wide numbers as small ones, in the order in which they appear."""
-    found: dict[int, int] = {}
-    for ident in idents:
-        if ident not in found:
-            found[ident] = len(found)
-    return found
 
 
 def _or_none(items: Iterable[int | None]) -> Column:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import event
-from sqlalchemy.engine import Engine
-from sqlalchemy.engine import cursor as cursors
+from sqlalchemy.engine import CursorResult, Engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import Query, RelationshipProperty, Session, loading
 from sqlalchemy.pool import Pool, SingletonThreadPool
@@ -16,7 +15,15 @@ from sqlalchemy.pool import base as pool_base
 from sqlalchemy.util import queue
 
 from queryscope.errors import InstallError
-from queryscope.sqlalchemy import labels, pools, provenance, sessions, statements, transactions
+from queryscope.sqlalchemy import (
+    labels,
+    pools,
+    provenance,
+    rows,
+    sessions,
+    statements,
+    transactions,
+)
 from queryscope.trace import codes, guard
 
 if TYPE_CHECKING:
@@ -117,14 +124,10 @@ def _patch() -> None:
     for dialect in _subclasses(DefaultDialect):
         _patch_dialect(dialect)
     pools.new_dialect.append(_patch_late)
-    for strategy in (
-        cursors.CursorFetchStrategy,
-        cursors.BufferedRowCursorFetchStrategy,
-        cursors.FullyBufferedCursorFetchStrategy,
-    ):
-        _replace(strategy, "fetchone", statements.fetchone)
-        _replace(strategy, "fetchmany", statements.fetchmany)
-        _replace(strategy, "fetchall", statements.fetchall)
+    _replace(CursorResult, "_fetchiter_impl", rows.fetchiter)
+    _replace(CursorResult, "_fetchone_impl", rows.fetchone)
+    _replace(CursorResult, "_fetchmany_impl", rows.fetchmany)
+    _replace(CursorResult, "_fetchall_impl", rows.fetchall)
     _replace(Pool, "connect", pools.connect)
     _replace(SingletonThreadPool, "connect", pools.connect)
     _replace(pool_base._ConnectionFairy, "_checkin", pools.checkin)

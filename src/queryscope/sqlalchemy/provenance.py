@@ -35,26 +35,34 @@ def instances(original: Callable[..., Any]) -> Callable[..., Any]:
     def instances(cursor: Any, context: Any) -> Any:
         if active() is None:
             return original(cursor, context)
-        key = id(context)
-        uid = 0
+        mark = getattr(cursor.context, MARK, None)
+        if mark is None:
+            return original(cursor, context)
+        uid = mark[1]
+        if context.execution_options.get("prebuffer_rows"):
+            return _prebuffered(original, cursor, context, uid)
+        result = original(cursor, context)
         try:
-            mark = cursor.context.__dict__.get(MARK)
-            if mark is not None:
-                uid = _running[key] = mark[1]
+            run = context.runid
+            _loads[run % KEPT_LOADS] = (run, uid)
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "sqlalchemy.instances")
-        try:
-            return original(cursor, context)
-        finally:
-            try:
-                _running.pop(key, None)
-                if uid:
-                    run = context.runid
-                    _loads[run % KEPT_LOADS] = (run, uid)
-            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-                guard.caught(error, "sqlalchemy.instances")
+        return result
 
     return instances
+
+
+def _prebuffered(original: Callable[..., Any], cursor: Any, context: Any, uid: int) -> Any:
+    """Load at once, as async sessions do: what is loaded along asks before the number is known."""
+    key = id(context)
+    _running[key] = uid
+    try:
+        return original(cursor, context)
+    finally:
+        del _running[key]
+        run = getattr(context, "runid", None)
+        if run is not None:
+            _loads[run % KEPT_LOADS] = (run, uid)
 
 
 def loaded_by(state: Any, context: Any = None) -> int | None:

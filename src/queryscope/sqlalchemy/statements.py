@@ -1,4 +1,4 @@
-"""Statements and their rows, from the dialects' own execute methods and the fetch strategies."""
+"""Statements, from the dialects' own execute methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
 from queryscope.sqlalchemy.lasting import Link
-from queryscope.sqlalchemy.pools import MARK, learn
+from queryscope.sqlalchemy.pools import learn
 from queryscope.trace import guard
 from queryscope.trace.recorder import ACTIVE, active, clock, recording
 
@@ -122,8 +122,15 @@ def _record(
         stage = scope.stage
         if recorder.closed:
             recorder, stage = recording() or recorder, -1
-        link = link_of(None if context is None else context._dbapi_connection)
-        if link is None or not link.pool.watched:
+        try:
+            link = context._dbapi_connection._queryscope
+        except AttributeError:
+            link = None
+        if type(link) is not Link:
+            link = learn(None if context is None else context._dbapi_connection)
+            if link is None:
+                return
+        if not link.pool.watched:
             return
         if link.owner is not recorder.id and not recorder.closed:
             link.bind(recorder)
@@ -140,9 +147,9 @@ def _record(
                 if count > 0 or (count == 0 and not cursor.description):
                     recorder.rows[uid] = count
                 else:
-                    context.__dict__[MARK] = (recorder.rows, uid)
+                    context._queryscope = (recorder.rows, uid)
             else:
-                context.__dict__[MARK] = (recorder.rows, uid)
+                context._queryscope = (recorder.rows, uid)
     except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(failure, "sqlalchemy.execute")
 
@@ -166,60 +173,3 @@ def link_of(fairy: Any) -> Link | None:
     if type(link) is Link:
         return link
     return learn(fairy)
-
-
-# -- rows ----------------------------------------------------------------------------------
-
-
-def fetchone(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``fetchone`` of a fetch strategy."""
-
-    @wraps(original)
-    def fetchone(self: Any, result: Any, *args: Any, **kwargs: Any) -> Any:
-        row = original(self, result, *args, **kwargs)
-        try:
-            mark = result.context.__dict__.get(MARK)
-            if mark is not None:
-                rows, uid = mark
-                rows[uid] = rows.get(uid, 0) + (row is not None)
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "sqlalchemy.fetch")
-        return row
-
-    return fetchone
-
-
-def fetchmany(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``fetchmany`` of a fetch strategy."""
-
-    @wraps(original)
-    def fetchmany(self: Any, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
-        found = original(self, result, dbapi_cursor, size)
-        # Without a size, buffered strategies call their own fetchall, which has counted.
-        if size is not None or not hasattr(self, "_rowbuffer"):
-            _count(result, found)
-        return found
-
-    return fetchmany
-
-
-def fetchall(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``fetchall`` of a fetch strategy."""
-
-    @wraps(original)
-    def fetchall(self: Any, result: Any, dbapi_cursor: Any) -> Any:
-        found = original(self, result, dbapi_cursor)
-        _count(result, found)
-        return found
-
-    return fetchall
-
-
-def _count(result: Any, found: Any) -> None:
-    try:
-        mark = result.context.__dict__.get(MARK)
-        if mark is not None:
-            rows, uid = mark
-            rows[uid] = rows.get(uid, 0) + len(found)
-    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-        guard.caught(error, "sqlalchemy.fetch")

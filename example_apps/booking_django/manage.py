@@ -1,4 +1,4 @@
-"""Command line of the booking example: ``python manage.py seed``, ``runserver`` and Django's others."""
+"""Command line of the booking example: ``python manage.py seed`` and Django's own."""
 
 from __future__ import annotations
 

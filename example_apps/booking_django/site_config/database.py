@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -55,9 +56,7 @@ def database_from_url(url: str, *, default_file: Path) -> dict[str, Any]:
 
 def use_pymysql() -> None:
     """Let PyMySQL answer for MySQLdb, where it is installed and MySQLdb is not."""
-    try:
-        import MySQLdb
-    except ImportError:
+    if find_spec("MySQLdb") is None:
         import pymysql
 
         pymysql.install_as_MySQLdb()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import path
-
 from booking import health
 from booking.legacy import board as legacy_board
 from booking.legacy import discovery as legacy_discovery
 from booking.legacy import items as legacy_items
 from booking.repaired import board, discovery, items
+from django.urls import path
 
 urlpatterns = [
     path("health", health.health),

@@ -11,10 +11,10 @@ def read_settings(using: str = "default") -> dict[str, str]:
     rows = list(Setting.objects.using(using).order_by("pk"))  # bottleneck 8, 14d
     raw = {row.key: row.value for row in rows}
     expanded = {}
-    for key in raw:
-        value = raw[key]
-        for other in raw:
-            value = value.replace("${" + other + "}", raw[other])
+    for key, text in raw.items():
+        value = text
+        for other, replacement in raw.items():
+            value = value.replace("${" + other + "}", replacement)
         expanded[key] = value
     return expanded
 

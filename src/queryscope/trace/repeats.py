@@ -420,15 +420,16 @@ class _Grouping:
     def _events(self) -> list[tuple[int, frozenset[str]]]:
         """Return (time, tables changed) of what changed tables other than by our statements."""
         trace = self.trace
-        # A session that only read ends with a rollback, too: it took nothing back.
-        wrote = {query.transaction for query in trace.queries if query.shape.writes}
-        events = [
-            (item.ended_ns, frozenset({EVERY_TABLE}))
-            for item in trace.transactions
-            if item.ended_ns is not None
-            and item.outcome.startswith("roll")
-            and item.number in wrote
-        ]
+        events: list[tuple[int, frozenset[str]]] = []
+        undone = [item for item in trace.transactions if item.outcome.startswith("roll")]
+        if undone:
+            # A session that only read ends with a rollback, too: it took nothing back.
+            wrote = {query.transaction for query in trace.queries if query.shape.writes}
+            events.extend(
+                (item.ended_ns, frozenset({EVERY_TABLE}))
+                for item in undone
+                if item.ended_ns is not None and item.number in wrote
+            )
         for child in trace.children:
             tables: set[str] = set()
             for part in child.subtree():

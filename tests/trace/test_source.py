@@ -1,0 +1,311 @@
+"""Loops and expressions are found in source by the positions that frames have."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from queryscope.trace.events import Frame, Origin
+from queryscope.trace.source import (
+    enclosing_loop,
+    expression_at,
+    loop_at,
+    methods_at,
+    only_mention,
+)
+from tests.builders import a_node
+from tests.detectors.judging import Source
+
+VIEW = """\
+def view(keys):
+    books = Book.objects.filter(price=1).order_by("pk")
+    for book in books:
+        publisher = book.publisher
+        helper(book)
+    else:
+        after(book)
+    names = [book.editor for book in books if book.shown]
+    while books.count():
+        turn()
+    for page in range(3):
+        ask(page)
+    for key in ("a", "b"):
+        time.sleep(1)
+        look(key)
+    once(keys)
+    list(map(helper, keys))
+    sorted(keys, key=helper)
+    pairs = [(a, b) for a in outer() for b in inner(a)]
+    for row in keys:
+        def later():
+            return inside(row)
+        run(lambda: deep(row))
+    Book.objects.get(
+        pk=1,
+    )
+    totals = (Book.objects
+        .filter(price=2)
+        .values("price")
+        .count())
+    first, *rest = Book.objects.all()
+    return render(books)
+"""
+
+
+@pytest.fixture
+def view(tmp_path):
+    """A view with a loop of every kind."""
+    return Source(tmp_path, VIEW)
+
+
+@pytest.mark.parametrize(
+    ("snippet", "kind", "iterated"),
+    [
+        ("book.publisher", "for", "books"),
+        ("helper(book)", "for", "books"),
+        ("book.editor", "comprehension", "books"),
+        ("book.shown", "comprehension", "books"),
+        ("turn()", "while", "books.count()"),
+        ("books.count()", "condition", "books.count()"),
+        ("ask(page)", "for", "range(3)"),
+        ("look(key)", "for", '("a", "b")'),
+        ("inner(a)", "comprehension", "outer()"),
+    ],
+)
+def test_position_in_loop_finds_it(view, snippet, kind, iterated):
+    """What is repeated knows its loop, and where that begins."""
+    loop = loop_at(view.frame(snippet))
+    assert loop is not None
+    assert loop.kind == kind
+    assert view.text_at(loop.at) == iterated
+
+
+@pytest.mark.parametrize(
+    ("snippet", "after"),
+    [
+        ("after(book)", ""),
+        ("once(keys)", ""),
+        ("books", "for book in "),
+        ("outer()", ""),
+        ("inside(row)", ""),
+        ("deep(row)", ""),
+        ("range(3)", ""),
+        ("Book.objects.get(\n        pk=1,\n    )", ""),
+    ],
+)
+def test_position_outside_loops_finds_none(view, snippet, after):
+    """What runs once is in no loop: an else, what is iterated, the body of an inner function."""
+    assert loop_at(view.frame(snippet, after=after)) is None
+
+
+def test_whole_for_statement_is_not_inside_itself(view):
+    """Python 3.11 gives the span of the statement for the evaluation of what it iterates."""
+    whole = VIEW[VIEW.index("for book in books:") : VIEW.index("    names =")].rstrip()
+    assert loop_at(view.frame(whole)) is None
+
+
+@pytest.mark.parametrize("snippet", ["list(map(helper, keys))", "sorted(keys, key=helper)"])
+def test_call_that_calls_back_is_loop_for_what_it_calls(view, snippet):
+    """``map`` and keys run a function for each item, but only further in."""
+    frame = view.frame(snippet)
+    assert loop_at(frame, innermost=True) is None
+    assert loop_at(frame, innermost=False).kind == "call"
+
+
+def test_loop_over_literal_is_constant(view):
+    """A literal or ``range`` of one does not grow with the data."""
+    assert loop_at(view.frame("ask(page)")).constant
+    assert loop_at(view.frame("look(key)")).constant
+    assert not loop_at(view.frame("helper(book)")).constant
+
+
+def test_loop_that_sleeps_waits(view):
+    """A loop that sleeps asks again on purpose."""
+    assert loop_at(view.frame("look(key)")).waits
+    assert not loop_at(view.frame("ask(page)")).waits
+
+
+def test_loop_of_caller_is_found_through_helper(view, tmp_path):
+    """The chain is searched outwards: the helper has no loop, its caller has."""
+    helper = Source(tmp_path, "def helper(book):\n    return book.publisher\n", "helpers.py")
+    origin = Origin((helper.frame("book.publisher"), view.frame("helper(book)")))
+    assert view.text_at(enclosing_loop(origin).at) == "books"
+
+
+def test_positions_without_columns_find_loop_by_line(view):
+    """Code run without column numbers still has lines."""
+    line = view.frame("helper(book)").line
+    assert loop_at(Frame(str(view.path), line, line, 0, 0, "view", "m")).kind == "for"
+
+
+@pytest.mark.parametrize(
+    ("snippet", "found"),
+    [
+        ("books.count()", "books.count()"),
+        ("filter(price=1)", 'Book.objects.filter(price=1).order_by("pk")'),
+        ("first, *rest", "Book.objects.all()"),
+    ],
+)
+def test_expression_of_evaluation_or_creation(view, snippet, found):
+    """A creation gives its whole chain, an unpacking its right side."""
+    assert view.text_at(expression_at(view.frame(snippet))) == found
+
+
+def test_expression_of_loop_is_what_was_assigned(view):
+    """A loop over a name leads to the queryset that the name stands for."""
+    whole = VIEW[VIEW.index("for book in books:") : VIEW.index("    names =")].rstrip()
+    found = view.text_at(expression_at(view.frame(whole)))
+    assert found == 'Book.objects.filter(price=1).order_by("pk")'
+
+
+def test_expression_ends_before_method_that_evaluates(view):
+    """No queryset method can follow ``count()``; the chain ends in front of it."""
+    found = view.text_at(expression_at(view.frame("Book.objects\n        .filter(price=2)")))
+    assert found.endswith('.values("price")')
+
+
+def test_only_mention_of_model_is_found_behind_render(tmp_path):
+    """A template evaluates: the view made the one queryset of the class."""
+    source = Source(
+        tmp_path,
+        "def view(request):\n"
+        "    books = Book.objects.filter(shown=True)[:50]\n"
+        "    return render(request, {'books': books})\n",
+    )
+    found = only_mention(source.frame("render(request, {'books': books})"), "Book")
+    assert source.text_at(found) == "Book.objects.filter(shown=True)"
+
+
+def test_several_mentions_of_model_are_no_answer(view):
+    """Two querysets of a class: which of them, nobody knows."""
+    assert only_mention(view.frame("render(books)"), "Book") is None
+
+
+def test_methods_of_chain_are_named(view):
+    """The methods of a chain tell ``only`` from ``defer``."""
+    assert methods_at(view.frame("filter(price=1)")) == {"filter", "order_by"}
+
+
+def test_frames_of_running_code_match_the_tree(tmp_path):
+    """Positions that the interpreter really gives find the loop and its queryset."""
+    source = Source(
+        tmp_path,
+        "def run(rows, seen):\n"
+        "    made = list(rows)\n"
+        "    for row in made:\n"
+        "        seen(row)\n"
+        "    return [seen(row) for row in made]\n",
+        "ran.py",
+    )
+    frames = []
+
+    def seen(_row):
+        caller = sys._getframe(1)
+        positions = list(caller.f_code.co_positions())[caller.f_lasti // 2]
+        line, end_line, column, end_column = positions
+        name = caller.f_code.co_qualname
+        frames.append(Frame(str(source.path), line, end_line, column, end_column, name, "ran"))
+
+    names = {}
+    exec(compile(source.text, str(source.path), "exec"), names)
+    names["run"]([1], seen)
+    assert [loop_at(frame).kind for frame in frames] == ["for", "comprehension"]
+
+
+# -- templates --------------------------------------------------------------------------------
+
+PAGE = """\
+<h1>{{ title }}</h1>
+{% for book in books %}
+  <p>{{ book.publisher }}</p>
+  {%- for genre in book.genres.all %}
+    {{ genre.name }}
+  {%- endfor %}
+{% endfor %}
+{{ footer }}
+{% for a in authors %}{{ a.name }}{% endfor %}
+"""
+
+
+def page_node(tmp_path, line, text, engine="django"):
+    """Return a node of the page."""
+    path = tmp_path / "page.html"
+    path.write_text(PAGE, encoding="utf-8")
+    return a_node(line, template="page.html", file=str(path), source=text, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "tag"),
+    [
+        (3, "book.publisher", "for book in books"),
+        (4, "for genre in book.genres.all", "for book in books"),
+        (5, "genre.name", "for genre in book.genres.all"),
+        (9, "a.name", "for a in authors"),
+    ],
+)
+def test_template_line_in_block_finds_its_for(tmp_path, line, text, tag):
+    """The file tells the loop where only the innermost node was kept."""
+    node = page_node(tmp_path, line, text)
+    assert enclosing_loop(Origin((node,))).at.source == tag
+
+
+@pytest.mark.parametrize(("line", "text"), [(1, "title"), (2, "for book in books"), (8, "footer")])
+def test_template_line_outside_blocks_finds_none(tmp_path, line, text):
+    """A ``for`` that evaluates what it iterates is not in itself."""
+    assert enclosing_loop(Origin((page_node(tmp_path, line, text),))) is None
+
+
+def test_jinja_line_finds_its_for(tmp_path):
+    """Jinja2 gives lines alone; the block around the line is the loop."""
+    node = page_node(tmp_path, 5, "", engine="jinja2")
+    assert enclosing_loop(Origin((node,))).at.line == 4
+
+
+def test_outer_for_node_of_chain_is_loop():
+    """In full recording the ``for`` tag stands in the chain itself, file or no file."""
+    inner = a_node(3, file=None)
+    outer = a_node(2, file=None, source="for book in books")
+    assert enclosing_loop(Origin((inner, outer))).at is outer
+    assert enclosing_loop(Origin((outer,))) is None
+
+
+# -- what cannot be read ------------------------------------------------------------------------
+
+
+def test_missing_file_answers_nothing():
+    """Source that is not here, as of a wheel that was compiled away, is no error."""
+    frame = Frame("/no/such/file.py", 3, 3, 0, 5, "view", "m")
+    assert loop_at(frame) is None
+    assert expression_at(frame) is frame
+    assert methods_at(frame) == frozenset()
+    assert only_mention(frame, "Book") is None
+
+
+@pytest.mark.parametrize("text", ["def broken(:\n", "x = '\0'\n", ""])
+def test_unreadable_source_answers_nothing(tmp_path, text):
+    """A syntax error, a NUL or an empty file is no error."""
+    path = tmp_path / "views.py"
+    path.write_text(text, encoding="utf-8")
+    frame = Frame(str(path), 1, 1, 0, 5, "view", "m")
+    assert loop_at(frame) is None
+    assert expression_at(frame) is frame
+
+
+def test_source_that_moved_answers_nothing(view):
+    """A position behind the end of the file finds nothing."""
+    frame = Frame(str(view.path), 900, 900, 0, 5, "view", "m")
+    assert loop_at(frame) is None
+
+
+def test_notebook_cell_answers_nothing():
+    """Code without a file has no tree."""
+    assert loop_at(Frame("<ipython-input-1>", 1, 1, 0, 5, "<module>", "__main__")) is None
+
+
+def test_rewritten_file_is_read_anew(tmp_path):
+    """A file that changed is not answered from the tree of before."""
+    before = Source(tmp_path, "for x in y:\n    ask(x)\n")
+    assert loop_at(before.frame("ask(x)", "<module>")) is not None
+    after = Source(tmp_path, "if x in y or z:\n    ask(x)\n")
+    assert loop_at(after.frame("ask(x)", "<module>")) is None

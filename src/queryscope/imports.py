@@ -6,10 +6,6 @@ import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from queryscope import adapters
-from queryscope.errors import QueryscopeError
-from queryscope.trace import guard
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
@@ -147,6 +143,11 @@ class OrmWatch:
         apps_class.populate = populate
 
     def _install(self) -> None:
+        # Imported here: who only waits for an ORM needs nothing of the core.
+        from queryscope import adapters
+        from queryscope.errors import QueryscopeError
+        from queryscope.trace import guard
+
         try:
             adapters.install_loaded()
             if self._then is not None:

@@ -10,12 +10,16 @@ from queryscope.runtime import Runtime, viewer_path
 from queryscope.trace import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from queryscope.trace.recorder import Recorder
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 MAX_PATH_CHARS = 500
+
+before_first: list[Callable[[], None]] = []
+"""Called and forgotten when the first request of this process is recorded; two threads that are
+first at a time may both call."""
 
 
 def begin(runtime: Runtime, environ: Mapping[str, Any]) -> Recorder | None:
@@ -29,6 +33,11 @@ def begin(runtime: Runtime, environ: Mapping[str, Any]) -> Recorder | None:
     path = str(environ.get("PATH_INFO") or "/")
     if not settings.enabled or any(path.startswith(prefix) for prefix in settings.ignore_paths):
         return None
+    if before_first:
+        calls = before_first.copy()
+        before_first.clear()
+        for call in calls:
+            call()
     method = str(environ.get("REQUEST_METHOD") or "GET")
     recorder = runtime.recorder("request", f"{method} {path[:MAX_PATH_CHARS]}")
     recorder.attributes = {"method": method, "path": path[:MAX_PATH_CHARS]}

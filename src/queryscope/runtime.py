@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from queryscope.detectors import registry
 from queryscope.detectors.registry import Judged
 from queryscope.errors import QueryscopeError
-from queryscope.settings import RUN_VARIABLE, Mode, Settings
+from queryscope.settings import RUN_VARIABLE, STORE_VARIABLE, Mode, Settings
 from queryscope.trace import codes, guard
 from queryscope.trace.freeze import freeze
 from queryscope.trace.recorder import Recorder
@@ -77,6 +77,7 @@ class Runtime:
         self.keep_values = (
             development and self.viewer if settings.keep_values is None else settings.keep_values
         )
+        self.store_path = os.environ.get(STORE_VARIABLE) or settings.store_path
         self._lock = threading.Lock()
         self._ring: Ring | None = None
         self._store: Store | None = None
@@ -113,9 +114,11 @@ class Runtime:
             self.writer.put(done)
         return done
 
-    def finish_now(self, recorder: Recorder) -> None:
+    def finish_now(self, recorder: Recorder) -> Judged:
         """Send a closed Recorder to the sinks on this thread: at exit none can be started."""
-        self._take([Finished(recorder, self.key, self.settings.thresholds)])
+        done = Finished(recorder, self.key, self.settings.thresholds)
+        self._take([done])
+        return done.judged
 
     def _take(self, batch: Sequence[Finished]) -> None:
         """Handle a batch on the writer's thread."""
@@ -177,7 +180,7 @@ class Runtime:
                 settings = self.settings
                 try:
                     self._store = import_module("queryscope.store.file").Store(
-                        settings.store_path,
+                        self.store_path,
                         max_mib=settings.store_max_mib,
                         max_age_days=settings.store_max_age_days,
                         keep_values=bool(settings.keep_values),
@@ -210,7 +213,7 @@ class Runtime:
             if keeps is None:
                 keeps = self.mode != "tests" or launched()
             load = import_module("queryscope.store.key").project_key if keeps else None
-            self._key = load(self.settings.store_path) if load is not None else os.urandom(16)
+            self._key = load(self.store_path) if load is not None else os.urandom(16)
         return self._key
 
     def flush(self, timeout_s: float = 5.0) -> bool:

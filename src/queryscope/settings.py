@@ -17,6 +17,10 @@ Recording = Literal["light", "full"]
 RUN_VARIABLE = "QUERYSCOPE_RUN"
 """Environment variable that ``queryscope run`` sets in the process it starts."""
 
+STORE_VARIABLE = "QUERYSCOPE_STORE"
+"""Environment variable with the store's path, set by ``queryscope run --store``; it overrides
+``store_path``."""
+
 NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.util import queue
 
 from queryscope.errors import InstallError
 from queryscope.sqlalchemy import (
+    checkouts,
     labels,
     pools,
     provenance,
@@ -83,7 +84,11 @@ def install(engine: Any = None) -> None:
     with _lock:
         if not _undo:
             pools.watch(engine)
-            _patch()
+            try:
+                _patch()
+            except BaseException:
+                uninstall()  # all hooks or none
+                raise
         elif engine is None or pools.is_limited():
             pools.watch(engine)
 
@@ -128,12 +133,12 @@ def _patch() -> None:
     _replace(CursorResult, "_fetchone_impl", rows.fetchone)
     _replace(CursorResult, "_fetchmany_impl", rows.fetchmany)
     _replace(CursorResult, "_fetchall_impl", rows.fetchall)
-    _replace(Pool, "connect", pools.connect)
-    _replace(SingletonThreadPool, "connect", pools.connect)
-    _replace(pool_base._ConnectionFairy, "_checkin", pools.checkin)
-    _replace(pool_base._ConnectionRecord, "_ConnectionRecord__connect", pools.new_connection)
-    _replace(queue.Queue, "get", pools.queue_get)
-    _replace(queue.AsyncAdaptedQueue, "get", pools.queue_get)
+    _replace(Pool, "connect", checkouts.connect)
+    _replace(SingletonThreadPool, "connect", checkouts.connect)
+    _replace(pool_base._ConnectionFairy, "_checkin", checkouts.checkin)
+    _replace(pool_base._ConnectionRecord, "_ConnectionRecord__connect", checkouts.new_connection)
+    _replace(queue.Queue, "get", checkouts.queue_get)
+    _replace(queue.AsyncAdaptedQueue, "get", checkouts.queue_get)
     _replace(Session, "__init__", sessions.init)
     _replace(Session, "_close_impl", sessions.close_impl)
     _replace(loading, "instances", provenance.instances)

@@ -7,9 +7,9 @@ from functools import wraps
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from queryscope.sqlalchemy.checkouts import link_of
 from queryscope.sqlalchemy.lasting import LastingSession
 from queryscope.sqlalchemy.pools import MARK
-from queryscope.sqlalchemy.statements import link_of
 from queryscope.trace import guard
 from queryscope.trace.recorder import OpenSession, clock, recording
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
+from queryscope.sqlalchemy.checkouts import learn
 from queryscope.sqlalchemy.lasting import Link
-from queryscope.sqlalchemy.pools import learn
 from queryscope.trace import guard
 from queryscope.trace.recorder import ACTIVE, active, clock, recording
 
@@ -162,14 +162,3 @@ def _counts_at_once(context: Any, statement: str) -> bool:
         or context.isdelete
         or ((context.is_text or context.compiled is None) and statement[:1] not in "SsWw(")
     )
-
-
-def link_of(fairy: Any) -> Link | None:
-    """Return what is known of a checked-out connection; None for one that is in no pool."""
-    try:
-        link = fairy._queryscope
-    except AttributeError:
-        link = None
-    if type(link) is Link:
-        return link
-    return learn(fairy)

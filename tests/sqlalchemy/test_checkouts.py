@@ -85,7 +85,7 @@ def test_waiting_names_the_holder(make_engine):
     assert checkout.waited_ns <= checkout.got_ns - checkout.asked_ns
     assert run.trace.pool_wait_ns == checkout.waited_ns
     (holder,) = checkout.holders
-    assert f"test_pools.py:{line_of(__file__, 'the holder')} in " in holder
+    assert f"test_checkouts.py:{line_of(__file__, 'the holder')} in " in holder
     assert f"thread {thread.ident}" in holder
     assert checkout.connect_ns == 0
     assert runs["holder"].trace.checkouts[0].waited_ns == 0

@@ -20,15 +20,15 @@ def said(trace, *codes, **chosen):
 
 def check_clean(trace, **chosen):
     """Check that nothing is said about repetition, not even as an info."""
-    assert [finding.message for finding in said(trace, **chosen)] == []
+    messages = [f"{finding.code}: {finding.message}" for finding in said(trace, **chosen)]
+    assert not messages, messages
 
 
 def check_found(trace, code, count=None, **chosen):
     """Check that ``code`` alone is said, once, about so many statements; return its finding."""
     findings = said(trace, **chosen)
     assert [finding.code for finding in findings] == [code], [f.message for f in findings]
-    if count is not None:
-        assert findings[0].count == count
+    assert count is None or findings[0].count == count, findings[0].message
     return findings[0]
 
 

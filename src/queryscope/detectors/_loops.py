@@ -161,11 +161,12 @@ def _per_parent(repeat: Repeat, case: Case) -> Confidence | None:
         return None
     if load.relation not in ("column", "expired") and case.repeats.is_chain(repeat):
         return None
-    if not repeat.site and (
-        case.repeats.rows_side_by_side(repeat) < least and case.repeats.outer(repeat) is None
-    ):
-        # Asked by library code alone: only rows that lay side by side make it a loop.
-        return None
+    if not repeat.site and case.repeats.rows_side_by_side(repeat) < least:
+        # Asked by library code alone: only rows that lay side by side make it a loop, or the
+        # loop of the user's that loaded them.
+        outer = case.repeats.outer(repeat)
+        if outer is None or not outer.site:
+            return None
     parent = case.repeats.parent(repeat)
     return "high" if parent is None or parent.is_sure else "medium"
 

@@ -327,7 +327,40 @@ def test_left_over_wal_is_not_replayed(path, store):
     other = a_store(path)
     other.add([judged("b")])
     assert ids(other) == ["b"]
+    store.add([judged("c")])
+    store.close()
+    assert sorted(ids(other)) == ["b", "c"]
     other.close()
+
+
+def test_file_made_by_another_keeps_its_wal(path, store):
+    """A process overtaken by another one in making the file leaves that one's WAL alone."""
+    store.add([judged("a")])
+    overtaken = a_store(path)
+    overtaken._create()
+    overtaken.add([judged("b")])
+    overtaken.close()
+    store.add([judged("c")])
+    assert sorted(ids(store)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("endings", [["-wal"], ["-shm"], ["-wal", "-shm"]])
+def test_rests_stay_where_nothing_can_be_locked(path, monkeypatch, endings):
+    """Without locks between processes the rests of a deleted file are told, not removed."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    path.parent.mkdir()
+    rests = [path.with_name(path.name + ending) for ending in endings]
+    for rest in rests:
+        rest.write_bytes(b"rest")
+    with pytest.raises(StoreError, match="is left of a store that was deleted"):
+        a_store(path).add([judged()])
+    assert all(rest.read_bytes() == b"rest" for rest in rests)
+    for rest in rests:
+        rest.unlink()
+    store = a_store(path)
+    store.add([judged()])
+    assert ids(store) == ["k3f"]
+    store.close()
 
 
 # -- limits -------------------------------------------------------------------------------------
@@ -397,8 +430,10 @@ def test_killed_process_loses_nothing_acknowledged(path):
         """,
         path,
     )
-    told = [int(child.stdout.readline()) for _ in range(60)]
-    child.send_signal(signal.SIGKILL)
+    try:
+        told = [int(child.stdout.readline()) for _ in range(60)]
+    finally:
+        child.send_signal(signal.SIGKILL)
     told += [int(line) for line in child.stdout.read().split()]
     child.communicate()
     assert child.returncode == -signal.SIGKILL

@@ -21,7 +21,7 @@ from queryscope.detectors import codec as findings_codec
 from queryscope.detectors.registry import Judged
 from queryscope.errors import NotFoundError, StoreError, TraceFormatError, nearest
 from queryscope.store import fork
-from queryscope.store.folder import draft_of, make_folder
+from queryscope.store.folder import draft_of, locked, make_folder
 from queryscope.trace import codec, guard
 from queryscope.trace.values import without_values
 
@@ -44,7 +44,10 @@ MAX_SUMMARY_CHARS = 500
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
-_SCHEMA = """
+_SCHEMA = f"""
+BEGIN;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
 CREATE TABLE summaries (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -71,6 +74,7 @@ CREATE TABLE bodies (
     trace BLOB NOT NULL,
     findings BLOB NOT NULL
 );
+COMMIT;
 """
 
 
@@ -205,7 +209,8 @@ class Store:
                 self._shrink(connection)
 
     def _packed(self, batch: Iterable[Judged]) -> Iterator[_Row]:
-        for trace, findings in batch:
+        for judged in batch:
+            trace, findings = judged.trace, judged.findings
             try:
                 kept = trace if self.keep_values else without_values(trace)
                 yield _Row(
@@ -397,20 +402,34 @@ class Store:
     def _create(self) -> None:
         """Make the file, so that nobody sees it half made."""
         make_folder(self.path.parent)
+        with locked(self.path.parent) as alone:
+            if self.path.exists():
+                return  # another process was first, and may be writing by now
+            self._remove_rests(alone=alone)
+            with draft_of(self.path) as draft:
+                self._fill(draft)
+
+    def _remove_rests(self, *, alone: bool) -> None:
+        """Remove what a file that was deleted alone left: SQLite would read it into the new one."""
         for ending in ("-wal", "-shm"):
-            # Left by a file that was deleted alone: SQLite would read it into the new one.
-            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
-        with draft_of(self.path) as draft:
-            connection = sqlite3.connect(draft, isolation_level=None)
-            try:
-                # Before the first page is written: later it would take a VACUUM.
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {FORMAT}")
-                connection.executescript(_SCHEMA)
-                connection.execute("PRAGMA journal_mode = WAL").fetchall()
-            finally:
-                connection.close()
+            rest = self.path.with_name(self.path.name + ending)
+            if alone:
+                rest.unlink(missing_ok=True)
+            elif rest.exists():
+                raise StoreError(
+                    f"{rest} is left of a store that was deleted. Delete it, too, while no "
+                    "process is recording, and a new store is made."
+                )
+
+    def _fill(self, draft: Path) -> None:
+        connection = sqlite3.connect(draft, isolation_level=None)
+        try:
+            # Before the first page is written: later it would take a VACUUM.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.executescript(_SCHEMA)
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        finally:
+            connection.close()
 
     def _check_header(self) -> None:
         """Look at the file's first bytes, so that SQLite never opens what is not ours."""

@@ -56,3 +56,30 @@ def draft_of(path: Path) -> Iterator[Path]:
             draft.replace(path)  # a file system without links
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold a folder against the other processes that ask for it, until the end of the block.
+
+    The block is told whether that worked: not on Windows and some network file systems. A
+    process that is killed lets go.
+
+    Raises:
+        OSError: The folder cannot be opened.
+    """
+    try:
+        from fcntl import LOCK_EX, flock
+    except ImportError:  # Windows
+        yield False
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        held = True
+        try:
+            flock(handle, LOCK_EX)
+        except OSError:
+            held = False
+        yield held
+    finally:
+        os.close(handle)

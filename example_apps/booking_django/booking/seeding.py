@@ -270,8 +270,8 @@ class _Rows:
                             id=len(layouts) + 1,
                             floor_id=2 * location - self.rng.randrange(2),
                             name=f"Plan {len(layouts) + 1}",
-                            width=self.rng.randrange(55, 95),
-                            depth=self.rng.randrange(40, 70),
+                            width=self.rng.randrange(95, 145),
+                            depth=self.rng.randrange(65, 110),
                         )
                     )
                     item.layout_id = len(layouts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-DEFAULT_CELLS = (90, 60)
+DEFAULT_CELLS = (140, 90)
 """Width and depth, in cells of one metre, of a place without a layout."""
 
 

@@ -91,5 +91,5 @@ class Finding:
             where = f"{first.template}:{first.source}"
         else:
             where = ""
-        text = "\0".join((self.code, where, self.subject))
+        text = f"{self.code}\0{where}\0{self.subject}"
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

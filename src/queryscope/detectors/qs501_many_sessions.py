@@ -179,7 +179,7 @@ def _finding(
         confidence="medium" if writers == numbers else "high",
         message=(
             f"{len(sessions)} sessions used the database {databases} in this "
-            f"{KINDS[trace.kind]}; this line opened {times} of them"
+            f"{KINDS[trace.kind]}; {place(opened[0].opener)} opened {times} of them"
             f"{', while another held a connection' if nested else ''}."
         ),
         count=here,

@@ -42,7 +42,7 @@ Pools without a bound and scripts, where nobody waits, are information only.
 
 ``held_idle_min_ms`` (idle milliseconds of one connection, default 20 in development and
 tests, where the data is small, and 50 in production), ``held_idle_gap_min_ms`` (shortest gap that
-counts, default 10) and ``held_idle_min_percent`` (idle share of the time held, default 20). The
+counts, default 10) and ``held_idle_min_percent`` (idle share of the time held, default 10). The
 share is low on purpose: statements sent one by one make a connection busy, and would hide the
 rest.
 
@@ -84,7 +84,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
         "Idle milliseconds of one connection from which on it is flagged.",
     ),
     "held_idle_gap_min_ms": Threshold(10, "Shortest gap between statements that counts, in ms."),
-    "held_idle_min_percent": Threshold(20, "Share of the time held that was idle, in percent."),
+    "held_idle_min_percent": Threshold(10, "Share of the time held that was idle, in percent."),
 }
 MAX_JUDGED = 500
 """The longest holds of a Trace are judged, so many of them."""

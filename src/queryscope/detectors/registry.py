@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from queryscope.trace.events import Trace
 
 
+FAILED_PLACE = "detector "
+"""How the guard calls the place of a detector that raised; its code follows."""
+
 _MODULE = re.compile(r"qs\d{3}_\w+$")
 
 
@@ -135,10 +138,17 @@ def judge(
         try:
             found.extend(replace(item, trace_id=trace.id) for item in detector.detect(case))
         except Exception as error:  # noqa: BLE001 - one broken detector must not hide the others
-            guard.count(error, f"detector {code}")
+            guard.count(error, f"{FAILED_PLACE}{code}")
             if on_failure is not None:
                 on_failure(code, error)
     return tuple(sorted(_without_silenced(found), key=_weight))
+
+
+def failed_detectors() -> tuple[str, ...]:
+    """Return the codes of the detectors that have raised in this process."""
+    places = [failure.place for failure in guard.failures()]
+    codes = (place.removeprefix(FAILED_PLACE) for place in places if FAILED_PLACE in place)
+    return tuple(dict.fromkeys(codes))
 
 
 def judge_all(

@@ -21,6 +21,9 @@ class Failure(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody wants here
 
 
+_OURS = frozenset({"queryscope", "django", "sqlalchemy", "jinja2"})
+"""Top-level packages whose functions hooks call; none of them installs a signal handler."""
+
 _lock = threading.Lock()
 _failures: Counter[tuple[str, str]] = Counter()
 
@@ -30,8 +33,8 @@ def caught(error: Exception, place: str) -> None:
 
     An ``Exception`` can arrive in our frames from outside: a signal handler such as Celery's
     for its soft time limit, or ``PyThreadState_SetAsyncExc``. It belongs to the application and
-    must pass. Ours are the built-in kinds of error, raised by a frame of queryscope itself or
-    of a C function it called.
+    must pass. Ours are the errors of a built-in kind, or of a framework's own, raised by a frame
+    of queryscope, of a framework function that a hook called, or of a C function.
 
     Args:
         error: What a hook's ``except Exception`` caught.
@@ -55,8 +58,9 @@ def count(error: Exception, place: str) -> None:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Tell whether queryscope's own code raised ``error``."""
-    if type(error).__module__ != "builtins" and not _module_is_ours(type(error).__module__):
+    """Tell whether queryscope's own code, or what it called, raised ``error``."""
+    kind = type(error).__module__
+    if kind != "builtins" and not _module_is_ours(kind):
         return False
     traceback: TracebackType | None = error.__traceback__
     last = None
@@ -67,7 +71,7 @@ def is_ours(error: BaseException) -> bool:
 
 
 def _module_is_ours(name: str) -> bool:
-    return name == "queryscope" or name.startswith("queryscope.")
+    return name.partition(".")[0] in _OURS
 
 
 def failures() -> tuple[Failure, ...]:

@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
+from queryscope.detectors.registry import failed_detectors
 from queryscope.errors import QueryscopeError
 from queryscope.report.html import render, render_list
 
@@ -50,7 +51,7 @@ def answer(runtime: Runtime, environ: Mapping[str, object]) -> Answer | None:
     runtime.flush(2.0)
     wanted = path[len(prefix) :].strip("/")
     if not wanted:
-        return _page(200, render_list(runtime.ring.newest(LISTED)))
+        return _page(200, render_list(runtime.ring.newest(LISTED), base_href=prefix))
     judged = runtime.ring.find(wanted)
     if judged is None and runtime.store is not None:
         try:
@@ -60,7 +61,12 @@ def answer(runtime: Runtime, environ: Mapping[str, object]) -> Answer | None:
     if judged is None:
         text = f"There is no Trace {wanted[:40]!r} any more. The list: {prefix}\n"
         return Answer(404, "text/plain; charset=utf-8", text.encode("utf-8", "replace"))
-    return _page(200, render(judged.trace, judged.findings))
+    return _page(
+        200,
+        render(
+            judged.trace, judged.findings, failed_detectors=failed_detectors(), list_href=prefix
+        ),
+    )
 
 
 def _page(status: int, text: str) -> Answer:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Finished:
     """A closed Recorder on its way to the sinks; frozen and judged once, by whoever asks first."""
 
-    __slots__ = ("_judged", "_lock", "failed", "key", "recorder", "thresholds", "url")
+    __slots__ = ("_judged", "_lock", "key", "recorder", "thresholds", "url")
 
     def __init__(
         self, recorder: Recorder, key: bytes, thresholds: Mapping[str, float], url: str = ""
@@ -38,7 +38,6 @@ class Finished:
         self.key = key
         self.thresholds = thresholds
         self.url = url
-        self.failed: list[str] = []
         self._judged: Judged | None = None
         self._lock = threading.Lock()
 
@@ -49,11 +48,7 @@ class Finished:
             if self._judged is None:
                 assert self.recorder is not None  # noqa: S101 - for the type checker
                 trace = freeze(self.recorder, self.key)
-                findings = registry.judge_all(
-                    trace,
-                    chosen=self.thresholds,
-                    on_failure=lambda code, _: self.failed.append(code),
-                )
+                findings = registry.judge_all(trace, chosen=self.thresholds)
                 self._judged = Judged(trace, findings)
                 self.recorder = None
             return self._judged

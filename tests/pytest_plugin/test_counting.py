@@ -187,6 +187,18 @@ def test_other_threads_are_not_counted(budget, filled):
         pool.submit(lambda: Session(filled).execute(text("SELECT 1"))).result()
 
 
+def test_hostile_names_stay_on_their_line(budget, filled):
+    """What is not seen or moves the terminal's text comes out as an escape."""
+
+    def work():
+        with Session(filled) as session:
+            session.execute(text('SELECT 1 AS "a\x1b[2J\u202eb\nc"')).all()
+
+    with pytest.raises(pytest.fail.Exception) as raised, budget(queries=0):
+        work()
+    assert "\n        SELECT ? AS a\\x1b[2J\\u202eb c\n" in str(raised.value)
+
+
 def test_exception_passes_unjudged(budget, filled):
     """When the block raises, that is the failure, whatever it has sent."""
 

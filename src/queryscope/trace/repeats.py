@@ -494,6 +494,7 @@ class _Grouping:
             self.groups[key] = _Group([query], site, is_write, recursive)
         else:
             group.queries.append(query)
+            group.recursive = group.recursive or recursive
         if is_write:
             return
         if query.model:

@@ -22,8 +22,8 @@ def occupancy_of(item_id: int, alias: str) -> dict[str, float | int] | None:
     """Return mean and peak of the last two days at one item, None when nobody was there."""
     until = start_of(today()) + dt.timedelta(days=1)
     since = until - dt.timedelta(days=2)
-    with connections[alias].cursor() as cursor:  # bottleneck 14c
-        cursor.execute(AVERAGE, [item_id, _spelled(since), _spelled(until)])  # bottleneck 13c
+    with connections[alias].cursor() as cursor:
+        cursor.execute(AVERAGE, [item_id, _spelled(since), _spelled(until)])  # bottleneck 13c, 14c
         mean, peak = cursor.fetchone()
     return {"mean": round(float(mean), 2), "peak": peak} if mean else None
 

@@ -1,0 +1,66 @@
+"""Records endpoints of one example application, in a process of its own, and prints findings.
+
+Called with the application's folder and paths; the environment says which database. Prints one
+JSON object: path -> the figures and findings of its request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+os.chdir(os.environ["CASE_STUDY_WORK"])
+
+
+def position(step):
+    """Return ``file.py:12`` of a step of an origin, with the template's name for a node."""
+    if step is None:
+        return None
+    return f"{Path(getattr(step, 'file', None) or step.template).name}:{step.line}"
+
+
+def described(finding):
+    """Return what the tests look at in a finding."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "count": finding.count,
+        "message": finding.message,
+        "ran": [position(step) for step in finding.origin.steps],
+        "mend": position(finding.mend.at) if finding.mend else None,
+        "write": finding.mend.write if finding.mend else "",
+        "evidence": {name: str(value) for name, value in finding.evidence.items()},
+    }
+
+
+def main():
+    """Ask for each path once, the first one twice: a process's first request imports and caches."""
+    from demo import call
+    from wsgi import app
+
+    from queryscope import runtime
+
+    call(app, sys.argv[2])
+    results = {}
+    for path in sys.argv[2:]:
+        status, headers, _ = call(app, path)
+        found = runtime.get()
+        found.flush()
+        judged = found.ring.find(headers["X-Queryscope-Trace"])
+        trace = judged.trace
+        results[path] = {
+            "status": status,
+            "statements": trace.statements,
+            "sessions": len(trace.sessions),
+            "failures": [list(failure) for failure in trace.failures],
+            "unlabelled": trace.unlabelled,
+            "findings": [described(finding) for finding in judged.findings],
+        }
+    print(json.dumps(results))  # noqa: T201 - what the parent reads
+
+
+main()

@@ -12,6 +12,7 @@ from queryscope.detectors import registry
 from queryscope.detectors.registry import Judged
 from queryscope.errors import QueryscopeError
 from queryscope.settings import RUN_VARIABLE, STORE_VARIABLE, Mode, Settings
+from queryscope.store import fork
 from queryscope.trace import codes, guard
 from queryscope.trace.freeze import freeze
 from queryscope.trace.recorder import Recorder
@@ -80,6 +81,13 @@ class Runtime:
         self._writer: Writer[Finished] | None = None
         self._key: bytes | None = None
         codes.set_packages(user=settings.user_packages, library=settings.library_packages)
+        fork.watch(self)
+
+    def after_fork(self) -> None:
+        """Make the locks anew: another thread of the parent may have held them."""
+        global _lock
+        self._lock = threading.Lock()
+        _lock = threading.Lock()
 
     # -- recording --------------------------------------------------------------------------
 
@@ -119,7 +127,11 @@ class Runtime:
         """Handle a batch on the writer's thread."""
         kept = []
         for done in batch:
-            judged = done.judged
+            try:
+                judged = done.judged
+            except Exception as error:  # noqa: BLE001 - one Trace must not take others along
+                guard.count(error, "runtime.judge")
+                continue
             self.ring.add(judged)
             if self._stores(judged.trace):
                 kept.append(judged)

@@ -358,3 +358,13 @@ def test_statements_leave_out_what_budgets_do_not_count(recorder):
     assert len(trace.queries) == 4
     assert trace.statements == 2
     assert trace.database_ns == 5 * MS
+
+
+def test_parameters_that_cannot_be_written_out_have_a_key():
+    """Integers too long for decimal and a list that holds itself do not lose their Trace."""
+    endless: list[object] = []
+    endless.append(endless)
+    huge = 10**5000
+    assert parameters_key((huge,)) == parameters_key((huge,))
+    assert parameters_key((huge,)) != parameters_key((huge + 1,))
+    assert parameters_key((endless,))

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _PLAIN = frozenset(
     {str, int, float, bool, type(None), bytes, Decimal, date, datetime, time, timedelta, UUID}
 )
+MAX_DEPTH = 12
+"""Lists in lists that are looked into; deeper ones are told apart by identity."""
 _process_key = os.urandom(16)
 
 
@@ -53,19 +55,26 @@ def parameters_key(parameters: Any, key: bytes = _process_key) -> str:
     """
     if not parameters:
         return ""
-    return hashlib.blake2b(_text(parameters).encode("utf-8", "replace"), digest_size=8, key=key).hexdigest()
+    return hashlib.blake2b(
+        _text(parameters).encode("utf-8", "replace"), digest_size=8, key=key
+    ).hexdigest()
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, depth: int = MAX_DEPTH) -> str:
     kind = type(value)
+    if kind is int:
+        # Python refuses to write very long integers in decimal, and any user may send one.
+        return repr(value) if -(2**64) < value < 2**64 else hex(value)
     if kind in _PLAIN:
         return repr(value)
-    if kind is tuple or kind is list:
-        return "(" + ",".join(map(_text, value)) + ")"
-    if kind is dict:
-        return "{" + ",".join(f"{_text(k)}:{_text(value[k])}" for k in value) + "}"
-    for base in (str, int, float):
-        # A safe string, or a member of an enumeration of strings, is sent as its plain value.
+    if depth and (kind is tuple or kind is list):
+        return "(" + ",".join(_text(item, depth - 1) for item in value) + ")"
+    if depth and kind is dict:
+        return "{" + ",".join(f"{_text(k)}:{_text(value[k], depth - 1)}" for k in value) + "}"
+    # A safe string, or a member of an enumeration of strings, is sent as its plain value.
+    if isinstance(value, int):
+        return _text(int.__index__(value))
+    for base in (str, float):
         if isinstance(value, base):
             return base.__repr__(value)
     return f"<{kind.__module__}.{kind.__qualname__} {id(value)}>"
@@ -350,7 +359,9 @@ def _django_node(node: Any) -> TemplateNode | None:
     origin = getattr(node, "origin", None)
     if token is None:
         return None
-    name = str(getattr(origin, "template_name", None) or getattr(origin, "name", "") or "<template>")
+    name = str(
+        getattr(origin, "template_name", None) or getattr(origin, "name", "") or "<template>"
+    )
     file = getattr(origin, "name", None)
     if not isinstance(file, str) or file.startswith("<"):
         file = None

@@ -289,9 +289,10 @@ def test_forked_child_has_no_trace(folder):
         engine.ask(1)
         """,
     )
-    run("python", path)
+    errors = run("python", path)
     (found,) = stored()
     assert found.statements == 3
+    assert errors.count("queryscope report") == 1
 
 
 def test_shadowed_sitecustomize_still_runs(folder):
@@ -520,7 +521,8 @@ def test_flask_records_each_request(folder, flask_seeded, server):
         "gunicorn": ["gunicorn", "--bind", f"127.0.0.1:{port}", "wsgi:app"],
         "gunicorn --preload": ["gunicorn", "--preload", "--bind", f"127.0.0.1:{port}", "wsgi:app"],
     }[server]
-    with Server(*command, port=port, **flask_seeded) as running:
+    # gunicorn makes a socket in the home folder.
+    with Server(*command, port=port, HOME=str(folder), **flask_seeded) as running:
         running.get("/items/1")
         running.get("/v2/items/1")
         found = stored_when(lambda found: len(found) == 2)

@@ -75,21 +75,33 @@ class Detector(Protocol):
 
 @cache
 def all_detectors() -> Mapping[str, Detector]:
-    """Return every detector of the folder by its code, in the order of the codes."""
+    """Return every detector of the folder by its code, in the order of the codes.
+
+    Raises:
+        ValueError: Two files have one code: it would be two things in reports and baselines.
+    """
     found: dict[str, Detector] = {}
     for module in sorted(item.name for item in iter_modules(detectors.__path__)):
         if _MODULE.match(module):
             detector: Detector = import_module(f"{detectors.__name__}.{module}")
+            if detector.CODE in found:
+                raise ValueError(f"{module} has the code {detector.CODE} of another detector")
             found[detector.CODE] = detector
     return found
 
 
 @cache
 def thresholds() -> Mapping[str, Threshold]:
-    """Return every threshold that a detector declares, by name."""
+    """Return every threshold that a detector declares, by name.
+
+    Raises:
+        ValueError: Two detectors declare one name differently; which default holds, nobody knows.
+    """
     found: dict[str, Threshold] = {}
-    for detector in all_detectors().values():
-        found.update(detector.THRESHOLDS)
+    for code, detector in all_detectors().items():
+        for name, threshold in detector.THRESHOLDS.items():
+            if found.setdefault(name, threshold) != threshold:
+                raise ValueError(f"{code} declares the threshold {name} otherwise than another")
     return found
 
 
@@ -130,9 +142,17 @@ def judge(
     Args:
         trace: A finished Trace.
         chosen: Thresholds that differ from the defaults, by name.
-        on_failure: Told (code, error) when a detector raised; the others go on.
+        on_failure: Told (code, error) when a detector raised; the others go on. The code is
+            ``repeats`` when the grouping before them did.
     """
-    case = Case(trace, Repeats.of(trace), chosen or {})
+    try:
+        repeats = Repeats.of(trace)
+    except Exception as error:  # noqa: BLE001 - sessions and pools are judged without repeats
+        guard.count(error, "repeats")
+        if on_failure is not None:
+            on_failure("repeats", error)
+        repeats = Repeats()
+    case = Case(trace, repeats, chosen or {})
     found: list[Finding] = []
     for code, detector in all_detectors().items():
         try:

@@ -1,0 +1,101 @@
+"""Traces are judged by all detectors: order, precedence, nested Traces, broken detectors."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryscope.detectors import qs101_n_plus_one, qs201_duplicate_select
+from queryscope.detectors.registry import Case, judge, judge_all
+from queryscope.trace import guard
+from queryscope.trace.repeats import Repeats
+from tests.builders import MS, a_load, a_query, a_trace, some
+
+
+def n_plus_one(count=6, origin=41, **facts):
+    """Return a Trace with an N+1 of so many statements."""
+    loads = [
+        a_query(operation="lazy", parameters=(n,), origin=origin, load=a_load(parent=n), **facts)
+        for n in range(count)
+    ]
+    return a_trace(*loads)
+
+
+def test_empty_trace_has_no_findings():
+    """Nothing was sent, nothing is said."""
+    assert judge(a_trace()) == ()
+
+
+def test_findings_carry_their_trace():
+    """A finding knows the Trace it is about."""
+    assert {finding.trace_id for finding in judge(n_plus_one())} == {"k3f"}
+
+
+def test_graver_and_costlier_findings_come_first():
+    """Severity first, then cost."""
+    critical = n_plus_one(10).queries
+    cheap = some(2, 'SELECT * FROM "a"', origin=50, duration_ns=MS)
+    dear = some(2, 'SELECT * FROM "b"', origin=60, duration_ns=50 * MS)
+    findings = judge(a_trace(*cheap, *dear, *critical))
+    assert [f.code for f in findings] == ["QS101", "QS201", "QS201"]
+    assert findings[1].cost.duration_ns == 100 * MS
+
+
+def test_more_specific_code_silences_the_other():
+    """A relation asked twice for each row is an N+1; the duplicates in it are not told again."""
+    load = [a_load("reviews", relation="reverse", parent=n) for n in range(6)]
+    queries = [a_query(operation="iterate", parameters=(n,), load=load[n]) for n in range(6)] * 2
+    trace = a_trace(*queries)
+    repeats = Repeats.of(trace)
+    assert list(qs201_duplicate_select.detect(Case(trace, repeats)))
+    assert {finding.code for finding in judge(trace)} == {"QS101"}
+
+
+def test_nested_traces_are_judged_by_themselves():
+    """Three loads in each of two requests are six in none."""
+    inner = n_plus_one(3)
+    outer = a_trace(children=(inner, inner), mode="production")
+    assert judge(outer) == ()
+    assert [finding.count for finding in judge_all(outer)] == [3, 3]
+
+
+def test_chosen_threshold_goes_before_the_default():
+    """What the user set holds in every mode."""
+    assert judge(n_plus_one(6), chosen={"n_plus_one_min_parents": 7}) == ()
+
+
+@pytest.fixture
+def failures():
+    """The failures that the guard counted in the test."""
+    guard.clear()
+    yield guard.failures
+    guard.clear()
+
+
+def test_broken_detector_does_not_hide_the_others(monkeypatch, failures):
+    """Its error is told and counted, the other findings stand."""
+
+    def broken(_case):
+        raise ZeroDivisionError("broken")
+        yield
+
+    monkeypatch.setattr(qs101_n_plus_one, "detect", broken)
+    told = []
+    duplicate = some(2, 'SELECT * FROM "a"', origin=50)
+    trace = a_trace(*n_plus_one().queries, *duplicate)
+    findings = judge(trace, on_failure=lambda *failure: told.append(failure))
+    assert [finding.code for finding in findings] == ["QS201"]
+    assert [(code, str(error)) for code, error in told] == [("QS101", "broken")]
+    assert [failure.place for failure in failures()] == ["detector QS101"]
+
+
+def test_broken_grouping_leaves_the_other_detectors(monkeypatch, failures):
+    """Facts that cannot be grouped are told, and sessions and pools judged all the same."""
+
+    def broken(_trace):
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr(Repeats, "of", broken)
+    told = []
+    assert judge(n_plus_one(), on_failure=lambda *failure: told.append(failure)) == ()
+    assert [code for code, _ in told] == ["repeats"]
+    assert [failure.place for failure in failures()] == ["repeats"]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import (
     immediateload,
     joinedload,
     lazyload,
+    load_only,
     selectinload,
     subqueryload,
     undefer,
@@ -139,7 +140,27 @@ def test_expired_after_commit(session):
         for author in authors:
             _ = author.name
     assert run.operations == ["iterate", *["lazy"] * 3]
-    assert loads(run) == [lazy("expired", "Author", "", n, 0) for n in range(3)]
+    assert loads(run) == [lazy("expired", "Author", "name", n, 0) for n in range(3)]
+
+
+def test_relationship_of_an_expired_row(session):
+    """Reading a relationship of an expired row loads the row again, then the relationship."""
+    with recorded() as run:
+        book = session.get(Book, 1)
+        session.commit()
+        _ = book.author
+    assert run.operations == ["get", "lazy", "lazy"]
+    assert [load.relation for load in loads(run)] == ["expired", "forward"]
+    assert loads(run)[1].parent_query == 1
+
+
+def test_several_deferred_columns(engine, session):
+    """Columns that are loaded together are named by the one that was read."""
+    with recorded() as run:
+        asked = select(Book).options(load_only(Book.title, raiseload=False))
+        for book in session.scalars(asked.limit(1)):
+            _ = book.author_id
+    assert run.queries[1].load.attribute == "author_id"
 
 
 def test_refresh(session):

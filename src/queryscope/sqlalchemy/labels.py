@@ -9,7 +9,7 @@ from inspect import unwrap
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Query, Session, loading, strategies
+from sqlalchemy.orm import Query, Session, attributes, loading, strategies
 from sqlalchemy.sql import ClauseElement
 
 from queryscope.sqlalchemy.pools import MARK
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from queryscope.trace.recorder import RawLabel
-
-MAX_NAMED_COLUMNS = 5
-"""Columns named by the label of one load; of more, none is."""
 
 
 def _plain(operation: str, model: Any = "", created: int = 0) -> RawLabel:
@@ -63,7 +60,11 @@ def _selected(operation: str, statement: Any, created: int = 0) -> RawLabel:
 
 
 class Executed:
-    """``Session._execute_internal``: the statement that the user gave."""
+    """``Session.execute`` and its like: the statement that the user gave.
+
+    ``Session._execute_internal``, where all of them meet, has thirty locals: reading them costs
+    as much as the whole walk.
+    """
 
     final = False
 
@@ -145,12 +146,20 @@ class Bulk:
         return _plain(operation, names["mapper"].class_)
 
 
-def _relation_label(operation: str, prop: Any, parents: int, *, batched: bool) -> RawLabel:
-    static = (
+def _relation(operation: str, prop: Any, *, batched: bool) -> tuple[Any, ...]:
+    """Return the static part of the label of a relationship's load."""
+    return (
         operation, prop.mapper.class_, relation_of(prop), prop.parent.class_, prop.key,
         False, batched, 0,
     )  # fmt: skip
-    return static, None, parents, None
+
+
+def _lazy(prop: Any) -> tuple[Any, ...]:
+    """Return the static part of a lazy load, kept on the relationship: it is read row by row."""
+    static: tuple[Any, ...] | None = getattr(prop, MARK, None)
+    if static is None:
+        static = prop._queryscope = _relation("lazy", prop, batched=False)
+    return static
 
 
 class LazyRelation:
@@ -164,12 +173,15 @@ class LazyRelation:
         """See ``LabelSource``."""
         names = frame.f_locals
         state = names["state"]
-        label = _relation_label("lazy", names["self"].parent_property, 1, batched=False)
-        return label[0], identity(state), 1, loaded_by(state, names.get("context"))
+        static = _lazy(names["self"].parent_property)
+        return static, identity(state), 1, loaded_by(state, names.get("context"))
 
 
-class LazyColumns:
-    """``load_scalar_attributes``: deferred columns, or those of an expired instance."""
+class AttributeRead:
+    """``AttributeImpl._fire_loader_callables``: a relationship that is read and not there yet.
+
+    It says what the loader's own frame says, further out and with a third of the locals.
+    """
 
     final = False
 
@@ -177,15 +189,40 @@ class LazyColumns:
         """See ``LabelSource``."""
         names = frame.f_locals
         state = names["state"]
-        expired = bool(state.expired)
-        wanted = names["attribute_names"] or ()
-        attribute = "" if len(wanted) > MAX_NAMED_COLUMNS else ", ".join(sorted(wanted))
+        static = _lazy(state.manager.mapper._props[names["key"]])
+        return static, state.key or id(state), 1, loaded_by(state)
+
+
+class LazyColumns:
+    """``load_scalar_attributes``: deferred columns, or those of an expired instance.
+
+    Final: reading ``book.author`` of an expired book loads the book again first.
+    """
+
+    final = True
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        state = names["state"]
         owner = names["mapper"].class_
-        static = (
-            "lazy", owner, "expired" if expired else "column", owner, "" if expired else attribute,
-            False, False, 0,
-        )  # fmt: skip
+        relation = "expired" if state.expired else "column"
+        wanted = names["attribute_names"] or ()
+        attribute = next(iter(wanted)) if len(wanted) == 1 else _asked(frame)
+        static = ("lazy", owner, relation, owner, attribute, False, False, 0)
         return static, identity(state), 1, loaded_by(state)
+
+
+def _asked(frame: FrameType) -> str:
+    """Return the attribute that was read when several columns are loaded at once."""
+    outer = frame.f_back
+    for _ in range(4):
+        if outer is None:
+            break
+        if outer.f_code.co_name == "_fire_loader_callables":
+            return str(outer.f_locals["key"])
+        outer = outer.f_back
+    return ""
 
 
 class SelectIn:
@@ -198,9 +235,9 @@ class SelectIn:
         names = frame.f_locals
         states = names["states"]
         prop = names["self"].parent_property
-        label = _relation_label("select_in", prop, len(states), batched=True)
+        static = _relation("select_in", prop, batched=True)
         first = next(iter(states))[0]
-        return label[0], None, len(states), loaded_by(first, names["context"])
+        return static, None, len(states), loaded_by(first, names["context"])
 
 
 class Subquery:
@@ -218,8 +255,8 @@ class Subquery:
             prop = getattr(names.get("self"), "parent_property", None)
             if prop is not None:
                 # The statement repeats the parents' own: how many they are, it does not know.
-                label = _relation_label("subquery", prop, 0, batched=True)
-                return label[0], None, 0, loaded_by(names["state"])
+                static = _relation("subquery", prop, batched=True)
+                return static, None, 0, loaded_by(names["state"])
             outer = outer.f_back
         return None
 
@@ -265,13 +302,17 @@ def sources() -> Iterator[tuple[str, Callable[..., Any] | None, Any]]:
     select_in = _first(strategies, "SelectInLoader", "_SelectInLoader")
     subquery = _first(strategies, "SubqueryLoader", "_SubqueryLoader")
     columns = _first(loading, "load_scalar_attributes", "_load_scalar_attributes")
+    attribute = _first(attributes, "AttributeImpl", "_AttributeImpl")
     yield "load_scalar_attributes", columns, LazyColumns()
     owners: list[tuple[Any, str, Any]] = [
+        (attribute, "_fire_loader_callables", AttributeRead()),
         (lazy, "_load_for_state", LazyRelation(final=False)),
         (immediate, "_load_for_path", LazyRelation(final=True)),
         (select_in, "_load_for_path", SelectIn()),
         (getattr(subquery, "_SubqCollections", None), "_load", Subquery()),
-        (Session, "_execute_internal", Executed()),
+        (Session, "execute", Executed()),
+        (Session, "scalars", Executed()),
+        (Session, "scalar", Executed()),
         (Session, "get", Verb("get", "entity")),
         (Session, "refresh", Verb("refresh", "instance")),
         (Session, "_merge", Verb("merge", "state")),

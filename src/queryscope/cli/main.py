@@ -85,16 +85,24 @@ def _dispatch(arguments: list[str]) -> int:
     name = arguments[place]
     if name not in COMMANDS:
         parser.error(f"there is no command {name!r}.{nearest(name, COMMANDS)}")
-    entry = COMMANDS[name]
-    command: Command = import_module(entry.module)
-    own = argparse.ArgumentParser(
-        prog=f"queryscope {name}", description=f"{entry.summary}.", allow_abbrev=False
-    )
-    _add_store(own)
-    command.configure(own)
-    options = own.parse_args(arguments[place + 1 :])
+    options = command_parser(name).parse_args(arguments[place + 1 :])
     options.store = options.store or common.store or Settings().store_path
-    return command.run(options)
+    return _command(name).run(options)
+
+
+def _command(name: str) -> Command:
+    command: Command = import_module(COMMANDS[name].module)
+    return command
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of a command's own arguments; the reference is written from it."""
+    parser = argparse.ArgumentParser(
+        prog=f"queryscope {name}", description=f"{COMMANDS[name].summary}.", allow_abbrev=False
+    )
+    _add_store(parser)
+    _command(name).configure(parser)
+    return parser
 
 
 def _place_of_command(arguments: list[str]) -> int:

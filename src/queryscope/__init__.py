@@ -6,19 +6,15 @@ Importing it imports no framework, patches nothing and starts nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from queryscope import wsgi
     from queryscope.adapters import install, uninstall
     from queryscope.errors import QueryscopeError
     from queryscope.profiling import profile, stage
-
-try:
-    __version__ = version("queryscope")
-except PackageNotFoundError:  # a source tree on the path, never installed
-    __version__ = "0+unknown"
 
 __all__ = ["QueryscopeError", "__version__", "install", "profile", "stage", "uninstall", "wsgi"]
 
@@ -35,6 +31,14 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name == "wsgi":
         return import_module("queryscope.wsgi")
+    if name == "__version__":
+        # Looked up when asked for: it costs more than all the rest of the import.
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("queryscope")
+        except PackageNotFoundError:  # a source tree on the path, never installed
+            return "0+unknown"
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'queryscope' has no attribute {name!r}")

@@ -20,7 +20,7 @@ from queryscope.trace.codes import BOUNDARY, JINJA, LIBRARY, NODE, NODE_STEP, US
 
 if TYPE_CHECKING:
     from contextvars import Token
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from queryscope.trace.events import TraceKind
 
@@ -42,10 +42,18 @@ RawLabel = tuple[Any, ...]
 attribute, narrowed, batched, created)``; models are strings or classes, ``created`` a number
 of ``codes.creation_site``. The static part is interned."""
 
-Path = tuple[int, Any, tuple[tuple[int, int, int], ...]]
-"""The way a statement came: (chain, label source, marks), a mark being (depth, id of the code,
-instruction); the last mark is the label source's frame, whose instruction does not matter."""
+Mark = tuple[int, "CodeType", int]
+"""``(depth, code, instruction)`` of a frame that must stand there again."""
 
+Way = tuple[str, tuple[Mark, ...] | None, int, Any, int, "CodeType | None", RawLabel | None]
+"""``(text, marks, chain, source, depth, code, label)``: a statement's text as kept, and the way it
+came, since the next one mostly comes the same way. The marks are the user's frames and the
+boundary, None for a way that cannot be followed; the label is read by ``source`` from the frame at
+``depth`` that has this ``code``, unless it is there already: the same for all that come this way.
+One tuple, so that a thread that sends the same statement never sees half of it."""
+
+NO_PARENT = (None, 0, None)
+"""What a label says of the parent rows of a statement that has none."""
 UNKNOWN_LABEL: RawLabel = (("", "", "", "", "", False, False, 0), None, 0, None)
 """The label of a statement whose ORM frame has a shape that we do not know."""
 
@@ -255,7 +263,6 @@ class Recorder:
         "opened",
         "orphans",
         "outer",
-        "paths",
         "queries",
         "rows",
         "sessions",
@@ -263,11 +270,11 @@ class Recorder:
         "start_ns",
         "started_at_ns",
         "statement_chars",
-        "statements",
         "table",
         "token",
         "transactions",
         "w3c_trace_id",
+        "ways",
     )
 
     def __init__(
@@ -297,12 +304,11 @@ class Recorder:
         self.error: str | None = None
         self.queries: list[tuple[Any, ...]] = []
         self.rows: dict[int, int] = {}
-        self.statements: dict[str, str] = {}
+        self.ways: dict[Any, Way] = {}
         self.statement_chars = 0
         self.labels: dict[RawLabel, RawLabel] = {}
         self.label_failures = 0
         self.chains: dict[tuple[int, ...], int] = {}
-        self.paths: dict[str, Path] = {}
         self.nodes: dict[int, Any] = {}
         self.infos: dict[int, ConnectionInfo] = {}
         self.sessions: list[OpenSession] = []
@@ -410,33 +416,49 @@ class Recorder:
             dropped["query_ns"] = dropped.get("query_ns", 0) + end_ns - start_ns
             return 0
         try:
-            kept = self.statements.get(statement)
+            way = self.ways.get(statement)
         except TypeError:  # psycopg's Composed has no hash
-            kept = None
-        if kept is None:
-            kept = self._keep(statement)
+            way = None
+        if way is None:
+            way = self._keep(statement)
+        text, marks, site, source, at, code, label = way
         if many:
             parameters = None
         elif type(parameters) is list:
             parameters = tuple(parameters)
         elif type(parameters) is dict:
             parameters = parameters.copy()
-        uid = next_uid()
-        if isinstance(frame, int):
-            path = self.paths.get(kept)
-            found = None if path is None else self._follow(path)
-            if found is None:
-                found = self._explore(kept, frame)
-            site, label = found
+        if type(frame) is not int:
+            site, label = self.walk(frame)  # type: ignore[arg-type] # isinstance() costs a call
+        elif marks is None:
+            site, label = self._explore(text, frame)
         else:
-            site, label = self.walk(frame)
+            # Asking for a frame at a known depth costs a tenth of walking there: Python makes
+            # frame objects only for those that are asked for. Written out here: a call more
+            # costs as much as two frames.
+            try:
+                for depth, expected, instruction in marks:
+                    step = _getframe(depth)
+                    if step.f_code is not expected or step.f_lasti != instruction:
+                        site, label = self._explore(text, frame)
+                        break
+                else:
+                    if label is None and source is not None:
+                        step = _getframe(at)
+                        if step.f_code is code:
+                            label = self._label(source, step)
+                        else:
+                            site, label = self._explore(text, frame)
+            except ValueError:  # the stack is not that deep
+                site, label = self._explore(text, frame)
+        uid = next_uid()
         self.infos[info.uid] = info
         queries.append(
             (
                 uid,
                 start_ns,
                 end_ns - start_ns,
-                kept,
+                text,
                 parameters,
                 many,
                 info.uid,
@@ -460,7 +482,7 @@ class Recorder:
         nodes of a template are read in full recording; in light recording only the innermost,
         since reading one frame's locals costs as much as ten frames.
         """
-        site, source, source_frame, _ = self._walk(frame, 0)
+        site, source, source_frame, _, _ = self._walk(frame, 0)
         return site, self._label(source, source_frame)
 
     def site(self, frame: FrameType | None) -> int:
@@ -469,16 +491,16 @@ class Recorder:
 
     def _walk(
         self, frame: FrameType | None, depth: int
-    ) -> tuple[int, Any, FrameType | None, Path | None]:
-        """Walk outwards and return (chain, label source, its frame, the path taken).
+    ) -> tuple[int, Any, FrameType | None, int, tuple[Mark, ...] | None]:
+        """Walk outwards and return (chain, label source, its frame, the depth of that, marks).
 
-        The path is None when it cannot be followed again: a template node stands in a frame's
-        locals, which the same code at the same depth does not repeat.
+        The marks are None when the way cannot be followed again: a template node stands in a
+        frame's locals, which the same code at the same depth does not repeat.
         """
         table = self.table
         get = table.kinds.get
         steps: list[int] = []
-        marks: list[tuple[int, int, int]] = []
+        marks: list[Mark] = []
         source: Any = None
         source_frame: FrameType | None = None
         source_depth = 0
@@ -494,9 +516,9 @@ class Recorder:
                 pass
             elif kind is USER or kind is JINJA:
                 steps += (id(code), frame.f_lasti)
-                marks.append((at, id(code), frame.f_lasti))
+                marks.append((at, code, frame.f_lasti))
             elif kind is BOUNDARY:
-                marks.append((at, id(code), frame.f_lasti))
+                marks.append((at, code, frame.f_lasti))
                 break
             elif kind is NODE:
                 if self.full or not nodes:
@@ -515,37 +537,21 @@ class Recorder:
         site = self.chains.get(chain)
         if site is None:
             site = self.chains[chain] = len(self.chains)
-        if nodes or not marks:
-            return site, source, source_frame, None
-        if source_frame is not None:
-            marks.append((source_depth, id(source_frame.f_code), -1))
-        return site, source, source_frame, (site, source, tuple(marks))
+        return site, source, source_frame, source_depth, None if nodes else tuple(marks) or None
 
-    def _explore(self, statement: str, depth: int) -> tuple[int, RawLabel | None]:
-        """Walk from ``depth`` frames above the caller of ``add_query``; remember the path."""
-        # 0 is this frame, 1 add_query, 2 its caller: what ``_follow`` counts from, too.
-        site, source, frame, path = self._walk(_getframe(depth + 2), depth + 2)
-        if path is not None:
-            self.paths[statement] = path
-        return site, self._label(source, frame)
-
-    def _follow(self, path: Path) -> tuple[int, RawLabel | None] | None:
-        """Check that a statement came the same way as before, without making every frame.
-
-        Asking for a frame at a known depth costs a tenth of walking there: Python makes frame
-        objects only for those that are asked for. Every user frame and the boundary must stand
-        at the same depth, at the same instruction; None if one does not.
-        """
-        site, source, marks = path
-        frame: FrameType | None = None
-        try:
-            for at, key, instruction in marks:
-                frame = _getframe(at)
-                if id(frame.f_code) != key or (instruction >= 0 and frame.f_lasti != instruction):
-                    return None
-        except ValueError:  # the stack is not that deep
-            return None
-        return site, None if source is None else self._label(source, frame)
+    def _explore(self, text: str, depth: int) -> tuple[int, RawLabel | None]:
+        """Walk from ``depth`` frames above the caller of ``add_query``; remember the way."""
+        # 0 is this frame, 1 add_query, 2 its caller. Marks count from add_query, which follows.
+        site, source, frame, at, marks = self._walk(_getframe(depth + 2), depth + 1)
+        label = self._label(source, frame)
+        # Which row a statement is for differs from one to the next, and in full recording also
+        # where it was made. A label that says nothing of either need not be read again.
+        shared = label if label is not UNKNOWN_LABEL and not self.full else None
+        if shared is not None and shared[1:] != NO_PARENT:
+            shared = None
+        code = None if frame is None else frame.f_code
+        self.ways[text] = (text, marks, site, source, at, code, shared)
+        return site, label
 
     def _label(self, source: Any, frame: FrameType | None) -> RawLabel | None:
         """Return the label that an ORM frame tells, with its static part interned."""
@@ -558,29 +564,29 @@ class Recorder:
         if label is None:
             self.label_failures += 1
             return UNKNOWN_LABEL
-        static = label[0]
-        return self.labels.setdefault(static, static), *label[1:]
+        static, parent, parents, parent_query = label
+        return self.labels.setdefault(static, static), parent, parents, parent_query
 
-    def _keep(self, statement: Any) -> str:
-        """Return the text to keep for a statement that is new in this Trace."""
+    def _keep(self, statement: Any) -> Way:
+        """Return the way of a statement whose text is new in this Trace: not walked yet."""
+        ways = self.ways
         if not isinstance(statement, str):
             # psycopg accepts bytes and Composed objects; their text is not ours to make here.
-            statement = f"<{type(statement).__name__}>"
-            return self.statements.setdefault(statement, statement)
+            text = f"<{type(statement).__name__}>"
+            return ways.setdefault(text, _unknown(text))
         kept = statement
         if len(kept) > self.max_statement_chars:
             kept = kept[: self.max_statement_chars]
             self.drop("statement_tails", 1)
-            known = self.statements.get(kept)
+            known = ways.get(kept)
             if known is not None:
                 return known
         if self.statement_chars > MAX_STATEMENT_TOTAL_CHARS:
-            kept = kept[:CUT_STATEMENT_CHARS]
             self.drop("statement_tails", 1)
-            return kept
+            return _unknown(kept[:CUT_STATEMENT_CHARS])
         self.statement_chars += len(kept)
-        self.statements[kept] = kept
-        return kept
+        way = ways[kept] = _unknown(kept)
+        return way
 
     # -- sessions, checkouts, transactions, stages ----------------------------------------
 
@@ -626,6 +632,11 @@ class Recorder:
             self.drop(what, 1)
             return False
         return True
+
+
+def _unknown(text: str) -> Way:
+    """Return the way of a statement that has not been walked."""
+    return text, None, -1, None, 0, None, None
 
 
 def describe(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""queryscope: an ORM query profiler for Django and SQLAlchemy that proves its fixes.
+"""queryscope: an ORM query profiler for Django and SQLAlchemy.
 
 Importing it imports no framework, patches nothing and starts nothing.
 """

@@ -32,6 +32,28 @@ _DJANGO_VERBS = frozenset(
 _SQLALCHEMY_VERBS = frozenset({"select_in", "subquery", "flush", "autoflush", "merge", "core"})
 _EXPLICIT = frozenset({"iterate", "values", "first", "last", "get"})
 """Verbs of a select that the user wrote for a relationship; an attribute read is ``lazy``."""
+_BUILDERS = frozenset(
+    {
+        "all",
+        "exclude",
+        "filter",
+        "first",
+        "get",
+        "last",
+        "only",
+        "defer",
+        "options",
+        "order_by",
+        "prefetch_related",
+        "query",
+        "raw",
+        "select",
+        "select_related",
+        "using",
+        "where",
+    }
+)
+"""Methods that make a queryset or a select: an expression with one of them is the place."""
 _JOIN = re.compile(
     r'JOIN\s+["`\[]?(?P<table>\w+)["`\]]?(?:\s+(?:AS\s+)?["`]?(?P<alias>(?!ON\b)\w+)["`]?)?'
     r'\s+ON\s+\(?["`\[]?(?P<a>\w+)["`\]]?\.["`\[]?(?P<x>\w+)["`\]]?'
@@ -66,9 +88,12 @@ def position_of(query: Query) -> Frame | TemplateNode | None:
     if frame is None:
         return query.origin.node
     found = expression_at(frame)
-    if query.created is None and query.model:
-        # Light recording: the evaluation may be a call of render() or of a serializer.
-        found = only_mention(found, short(query.model)) or found
+    if query.created is None and query.model and not methods_at(frame) & _BUILDERS:
+        # Light recording, and the evaluation is a call of render(), of a serializer or such: the
+        # queryset was made further out.
+        frames = (step for step in query.origin.steps if isinstance(step, Frame))
+        mentions = (only_mention(step, short(query.model)) for step in frames)
+        found = next((mention for mention in mentions if mention is not None), found)
     return found
 
 

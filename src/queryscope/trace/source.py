@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from queryscope.trace.codes import is_user
 from queryscope.trace.events import Frame, TemplateNode
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def enclosing_loop(origin: Origin) -> Loop | None:
     for depth, step in enumerate(origin.steps):
         if isinstance(step, Frame):
             found = loop_at(step, innermost=depth == 0)
+        elif step.file is not None and not is_user("", step.file):
+            continue  # a form's own template loops over its fields: not the user's loop
         elif depth and step.source.startswith("for "):
             # The first node is the one that asked: a {% for %} that evaluates what it iterates.
             found = Loop("template", step, constant=False, waits=False)

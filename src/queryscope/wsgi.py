@@ -74,6 +74,7 @@ class Middleware:
         def started(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             try:
                 recorder.attributes["status"] = status.partition(" ")[0]
+                _name_by_route(recorder, environ)
                 more = requests.headers(found, recorder, clock() - recorder.start_ns)
                 headers = [*headers, *more]
             except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
@@ -104,6 +105,14 @@ class Middleware:
 
 
 codes.register(Middleware.__call__, codes.BOUNDARY)
+
+
+def _name_by_route(recorder: Recorder, environ: dict[str, Any]) -> None:
+    """Name the Trace by its route where the framework tells it: werkzeug leaves its request."""
+    rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
+    if isinstance(rule, str):
+        recorder.attributes["route"] = rule
+        recorder.name = f"{recorder.attributes['method']} {rule}"
 
 
 def _viewed(found: Runtime, environ: dict[str, Any]) -> Any:

@@ -53,6 +53,7 @@ def main():
         judged = found.ring.find(headers["X-Queryscope-Trace"])
         trace = judged.trace
         results[path] = {
+            "name": trace.name,
             "status": status,
             "statements": trace.statements,
             "sessions": len(trace.sessions),

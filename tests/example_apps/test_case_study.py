@@ -169,3 +169,8 @@ def test_repaired_endpoints_give_no_warning(study, path):
     graver = [item for item in study[2][path]["findings"] if item["severity"] != "info"]
     assert graver == []
     assert study[2][path]["sessions"] == 1
+
+
+def test_requests_are_named_by_their_route(study):
+    """Requests for two locations have one name, on Django and on Flask."""
+    assert study[2]["/items/7"]["name"].startswith("GET /items/<int")

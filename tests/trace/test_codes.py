@@ -63,14 +63,26 @@ def test_named_packages_go_before_paths():
     assert not is_user("shop.views", SITE + "/shop/views.py")
 
 
-def test_naming_packages_starts_a_new_table():
-    """What was classified before the packages were named is classified again."""
-    before = codes.current()
+def test_naming_packages_classifies_again():
+    """What was classified before the packages were named is classified again, in its table."""
+    table = codes.current()
+    frame = frame_in(GIVES_FRAME)
+    table.classify(frame, frame.f_code)
     codes.set_packages(user=["shop"], library=[])
-    assert codes.current() is not before
-    after = codes.current()
+    assert codes.current() is table
+    assert id(frame.f_code) not in table.kinds
+    table.classify(frame, frame.f_code)
     codes.set_packages(user=["shop"], library=[])
-    assert codes.current() is after
+    assert table.kinds[id(frame.f_code)] == USER
+    codes.forget_packages()
+
+
+def test_code_that_a_library_makes_with_exec_is_the_librarys():
+    """A decorator made with exec has no file of its own: it counts as its module."""
+    names: dict[str, object] = {"__name__": "json.decoder"}
+    exec("import sys\ndef give():\n    return sys._getframe()", names)
+    frame = names["give"]()  # type: ignore[operator]
+    assert CodeTable().classify(frame, frame.f_code) == LIBRARY
 
 
 def test_frames_are_classified_once():

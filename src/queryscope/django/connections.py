@@ -145,7 +145,7 @@ def _begin_session(recorder: Recorder, info: ConnectionInfo, now: int) -> None:
     session = OpenSession("django", now, threading.get_ident())
     session.first_used_ns = now
     session.databases[info.database] = None
-    site, _ = recorder.walk(_frame(2))
+    site = recorder.site(_frame(2))
     recorder.add_session(session, site)
     info.session = session
     if session.recorder is None:
@@ -227,7 +227,7 @@ def began(connection: Any) -> None:
     info = info_of(connection)
     if recorder is None or info.transaction is not None:
         return
-    site, _ = recorder.walk(_frame(2))
+    site = recorder.site(_frame(2))
     transaction = OpenTransaction(info, clock(), site, threading.get_ident())
     info.transaction = transaction
     recorder.add_transaction(transaction)

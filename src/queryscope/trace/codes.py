@@ -83,6 +83,9 @@ class CodeTable:
             module = ""
         if not isinstance(file, str) or not file.endswith((".py", ".pyw")):
             file = code.co_filename
+        if file.startswith("<") and module in sys.modules:
+            # Made with exec by a library, such as a decorator: as good as written in its module.
+            file = getattr(sys.modules[module], "__file__", None) or file
         kind: Kind = LIBRARY
         template = names.get("__jinja_template__")
         if template is not None:
@@ -182,20 +185,25 @@ def unregister(functions: Iterable[Callable[..., Any] | CodeType]) -> None:
 
 def set_packages(*, user: Iterable[str], library: Iterable[str]) -> None:
     """Add top-level packages that are the user's, or a library's, wherever they lie."""
-    global _current
     before = len(_user_packages) + len(_library_packages)
     _user_packages.update(user)
     _library_packages.update(library)
     if len(_user_packages) + len(_library_packages) != before:
-        _current = CodeTable()
+        _forget_kinds()
 
 
 def forget_packages() -> None:
     """Forget what ``set_packages`` was told."""
-    global _current
     _user_packages.clear()
     _library_packages.clear()
-    _current = CodeTable()
+    _forget_kinds()
+
+
+def _forget_kinds() -> None:
+    """Let code be classified anew, in the table that Recorders under way hold, too."""
+    for key in list(_current.kinds):
+        if key not in _registered:
+            _current.kinds.pop(key, None)
 
 
 def creation_site(frame: FrameType | None) -> int:

@@ -165,6 +165,28 @@ def test_expression_ends_before_method_that_evaluates(view):
     assert found.endswith('.values("price")')
 
 
+def test_expression_of_executed_select_is_the_select(tmp_path):
+    """Options belong to the select, not to what executes it."""
+    source = Source(
+        tmp_path,
+        "def view(session):\n"
+        "    wanted = select(Book).where(Book.id > 3)\n"
+        "    return session.scalars(wanted).all()\n",
+    )
+    found = expression_at(source.frame("session.scalars(wanted)"))
+    assert source.text_at(found) == "select(Book).where(Book.id > 3)"
+
+
+def test_loop_of_library_template_is_not_the_users(tmp_path):
+    """A form's own template loops over its fields; the user's tag is ``{{ form }}``."""
+    folder = tmp_path / "site-packages" / "forms"
+    folder.mkdir(parents=True)
+    (folder / "div.html").write_text("{% for field in fields %}\n{{ field }}\n{% endfor %}")
+    inner = a_node(2, file=str(folder / "div.html"), source="field")
+    around = a_node(1, file=str(folder / "div.html"), source="for field in fields")
+    assert enclosing_loop(Origin((inner, around, a_node(3, file=None, source="form")))) is None
+
+
 def test_only_mention_of_model_is_found_behind_render(tmp_path):
     """A template evaluates: the view made the one queryset of the class."""
     source = Source(

@@ -390,7 +390,7 @@ def _queryset(tree: ast.Module, frame: Frame) -> ast.AST | None:
     elif isinstance(node, (ast.Tuple, ast.List)) and isinstance(node.ctx, ast.Store):
         # Unpacking, "first, *rest = books", gives its left side.
         node = next((a.value for a in reversed(path) if isinstance(a, ast.Assign)), node)
-    else:
+    elif not (isinstance(node, ast.Call) and _name_of(node) in _TAKE_STATEMENT):
         node = _whole_chain(node, path)
     for _ in range(10):  # a = b = c ... within one function; never round in circles
         if isinstance(node, ast.Call) and node.args and _name_of(node) in _TAKE_STATEMENT:

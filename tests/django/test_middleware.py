@@ -41,8 +41,11 @@ def test_request_is_a_trace_with_route_status_and_statements(app):
     assert (trace.kind, trace.name) == ("request", "GET /books/")
     assert trace.attributes["status"] == "200"
     assert trace.statements == 7
-    assert [stage.name for stage in trace.stages] == ["view"]
-    assert trace.stages[0].queries == 7
+    assert [(stage.name, stage.parent) for stage in trace.stages] == [
+        ("middleware", -1),
+        ("view", 0),
+    ]
+    assert [stage.queries for stage in trace.stages] == [0, 7]
 
 
 def test_route_has_its_pattern_not_its_values(app):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
 from django.db import connections
@@ -79,9 +80,7 @@ def _register_frames() -> None:
     codes.set_packages(user=tops, library=())
 
 
-def replace(
-    owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
-) -> None:
+def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Replace an attribute that ``owner`` itself defines, and remember how to restore it."""
     original = vars(owner)[name]
     setattr(owner, name, make(original))
@@ -158,6 +157,17 @@ def _patch_stages() -> None:
     replace(BaseHandler, "make_view_atomic", _wrapped_make_view_atomic)
     replace(SimpleTemplateResponse, "render", _rendering(lambda _: "render response"))
     replace(DjangoTemplate, "render", _rendering(_template_name))
+    if apps.ready and apps.is_installed("rest_framework"):
+        from rest_framework.serializers import BaseSerializer
+
+        replace(BaseSerializer, "data", _serializing)
+
+
+def _serializing(original: Any) -> property:
+    """Make a serializer's ``data`` a stage; nested serializers are not asked for theirs."""
+    getter: Callable[..., Any] = original.fget
+    render = _rendering(lambda self: f"serialize {type(self).__name__}")(getter)
+    return property(render, original.fset, original.fdel, original.__doc__)
 
 
 def _template_name(template: Any) -> str:

@@ -12,6 +12,7 @@ from queryscope.django import hooks
 from queryscope.errors import SettingsError
 from queryscope.trace import codes, guard
 from queryscope.trace.recorder import ACTIVE, Recorder, Scope, clock, describe
+from queryscope.trace.scope import StageBlock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -52,7 +53,8 @@ class Middleware:
             return self.get_response(request)
         request._queryscope_recorder = recorder
         try:
-            response = self.get_response(request)
+            with StageBlock("middleware", "middleware"):
+                response = self.get_response(request)
         except BaseException as error:
             requests.end(found, recorder, environ, error)
             raise

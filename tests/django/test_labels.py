@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.db.models import Count, Prefetch
+from django.forms import modelform_factory
 from django.template import Context, Template
 
 from tests.django.library.models import Author, Book, BookDetail, Genre, Publisher, Tag
@@ -143,6 +144,7 @@ def test_prefetch_is_one_batch_for_its_instances(books, hooked):
     ]
     assert all(load.batched and load.parent is None for load in loads[:2])
     assert {query.operation for query in run.queries[1:]} == {"prefetch"}
+    assert [query.model for query in run.queries[1:3]] == ["library.Publisher", "library.Genre"]
 
 
 @pytest.mark.parametrize(
@@ -217,3 +219,15 @@ def test_row_identity_does_not_leave_the_process(books, hooked):
     with recorded(hooked) as run:
         forward()
     assert [query.load.parent for query in run.queries[1:]] == list(range(6))
+
+
+def test_form_field_is_named_by_the_users_tag(books, hooked):
+    """A form renders through templates of Django's own; the origin is the tag that asked."""
+    form_class = modelform_factory(Book, fields=["publisher"])
+    template = Template("\n{{ form }}", name="edit.html")
+    with recorded(hooked) as run:
+        template.render(Context({"form": form_class()}))
+    (query,) = run.queries
+    if hooked == "full":  # light recording reads the innermost node only
+        assert (query.origin.first.line, query.origin.first.source) == (2, "form")
+    assert query.origin.frame.function == "test_form_field_is_named_by_the_users_tag"

@@ -135,6 +135,11 @@ class _Freezer:
                 step = table.resolve(key, instruction)
             if step is not None:
                 steps.append(step)
+        # A form's own widgets are templates of the library; the tag that asked for the form is
+        # the user's. Where no tag of the user's is known, the library's is better than none.
+        own = [step for step in steps if isinstance(step, Frame) or not _is_library(step)]
+        if any(isinstance(step, TemplateNode) for step in own):
+            steps = own
         return Origin(tuple(steps)) if steps else NOWHERE
 
     def _at(self, site: int) -> Origin:
@@ -144,13 +149,11 @@ class _Freezer:
         recorder = self.recorder
         numbers = {raw[0]: n for n, raw in enumerate(recorder.queries)}
         rows = recorder.rows
-        infos = recorder.infos
         keep = recorder.keep_values
         found = []
         for number, raw in enumerate(recorder.queries):
-            (uid, start, duration, statement, parameters, many, connection, checkout, session,
+            (uid, start, duration, statement, parameters, many, info, checkout, session,
              transaction, thread, stage, site, label, error) = raw  # fmt: skip
-            info = infos[connection]
             operation, model = "cursor", ""
             load = created = None
             if label is not None:
@@ -168,7 +171,7 @@ class _Freezer:
                     many,
                     rows.get(uid),
                     error,
-                    connection,
+                    info.uid,
                     None if checkout is None else self.checkout_numbers.get(checkout.uid),
                     None if session is None else self.session_numbers.get(session.uid),
                     None if transaction is None else self.transaction_numbers.get(transaction.uid),
@@ -352,6 +355,10 @@ def class_name(model: Any) -> str:
     meta = getattr(model, "_meta", None)
     label = getattr(meta, "label", None)
     return label if isinstance(label, str) else str(model.__qualname__)
+
+
+def _is_library(node: TemplateNode) -> bool:
+    return node.file is not None and not codes.is_user("", node.file)
 
 
 def _django_node(node: Any) -> TemplateNode | None:

@@ -190,7 +190,10 @@ class PrefetchSource:
         first = instances[0]
         related = names.get("rel_qs")
         static = (
-            "prefetch", "" if related is None else related.model, self._BY_MANAGER.get(kind, "many_to_many"), first.__class__,
+            "prefetch",
+            "" if related is None else related.model,
+            self._BY_MANAGER.get(kind, "many_to_many"),
+            first.__class__,
             through[level] if level < len(through) else through[-1], False, True, 0,
         )  # fmt: skip
         parent = identity(first) if len(instances) == 1 else None

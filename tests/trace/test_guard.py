@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from functools import partial
+
 import pytest
 
 from queryscope.errors import SettingsError
@@ -54,25 +58,78 @@ class SoftTimeLimit(Exception):  # noqa: N818 - as such exceptions are named
     """What a task queue raises from a signal handler."""
 
 
-def test_error_from_outside_passes_on():
-    """What a signal handler raised into our frame belongs to the application."""
+def by_signal(handler):
+    """Return the exception that a signal handler raises into a frame."""
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        return raised(lambda: signal.raise_signal(signal.SIGUSR1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
-    def handler():
+
+class Handlers:
+    def method(self, number, frame):
+        """Raise at once."""
         raise SoftTimeLimit
 
-    with pytest.raises(SoftTimeLimit):
-        guard.caught(raised(handler), "django.execute")
+    def deeper(self, number, frame):
+        """Raise from a function that the handler calls."""
+        self.method(number, None)
+
+    def any_arguments(self, *args):
+        """Take number and frame as they come."""
+        raise TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (Handlers().method, SoftTimeLimit),
+        (Handlers().deeper, SoftTimeLimit),
+        (Handlers().any_arguments, TimeoutError),
+        (partial(lambda limit, number, frame: 1 // limit, 0), ZeroDivisionError),
+    ],
+)
+def test_error_of_a_signal_handler_passes_on(handler, kind):
+    """What a signal handler raised into our frame belongs to the application, of whatever class."""
+    error = by_signal(handler)
+    with pytest.raises(kind):
+        guard.caught(error, "django.execute")
     assert guard.failures() == ()
 
 
-def test_built_in_error_of_foreign_code_passes_on():
-    """A built-in error raised by a frame of the user's is the user's."""
+def test_asynchronous_error_passes_on():
+    """An exception of a class of the user's, set in a thread that stands in our frame, passes."""
+    error = SoftTimeLimit()
+    error.__traceback__ = raised(ours).__traceback__
+    with pytest.raises(SoftTimeLimit):
+        guard.caught(error, "django.execute")
 
-    def handler():
-        raise TimeoutError
 
-    with pytest.raises(TimeoutError):
-        guard.caught(raised(handler), "django.execute")
+@pytest.mark.parametrize("kind", [SoftTimeLimit, RuntimeError, KeyError])
+def test_error_of_the_users_code_that_we_made_run_is_swallowed(kind):
+    """A property or a hash that only a hook asked for must not break the application."""
+
+    class Hostile:
+        @property
+        def pk(self):
+            frame = sys._getframe(1)
+            raise kind(frame.f_code.co_name)
+
+    guard.caught(raised(lambda: Hostile().pk), "django.execute")
+    (failure,) = guard.failures()
+    assert kind.__name__ in failure.error
+
+
+def test_error_without_a_text_is_counted():
+    """An error whose ``__str__`` raises is counted all the same."""
+
+    class Mute(Exception):  # noqa: N818 - it says nothing
+        def __str__(self):
+            raise RuntimeError
+
+    guard.count(Mute(), "writer")
+    assert guard.failures()[0].error == "Mute: no text"
 
 
 def test_kinds_of_failures_are_bounded():

@@ -53,11 +53,27 @@ def parameters_key(parameters: Any, key: bytes = _process_key) -> str:
     Values of classes that we do not know are told apart by identity: their ``__repr__`` is the
     user's code, and it is not ours to run.
     """
-    if not parameters:
+    if _is_empty(parameters):
         return ""
     return hashlib.blake2b(
-        _text(parameters).encode("utf-8", "replace"), digest_size=8, key=key
+        _text_of(parameters).encode("utf-8", "replace"), digest_size=8, key=key
     ).hexdigest()
+
+
+def _is_empty(parameters: Any) -> bool:
+    return parameters is None or (type(parameters) in (tuple, list, dict) and not parameters)
+
+
+def _text_of(parameters: Any) -> str:
+    """Return what the digest is made of; parameters that cannot be written out have their identity.
+
+    A time zone's ``__repr__``, or the hash of a name, are the user's code after all.
+    """
+    try:
+        return _text(parameters)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "freeze.parameters")
+        return f"<{type(parameters).__qualname__} {id(parameters)}>"
 
 
 def _text(value: Any, depth: int = MAX_DEPTH) -> str:
@@ -72,10 +88,10 @@ def _text(value: Any, depth: int = MAX_DEPTH) -> str:
     if depth and kind is dict:
         return "{" + ",".join(f"{_text(k)}:{_text(value[k], depth - 1)}" for k in value) + "}"
     # A safe string, or a member of an enumeration of strings, is sent as its plain value.
-    if isinstance(value, int):
+    if issubclass(kind, int):
         return _text(int.__index__(value))
     for base in (str, float):
-        if isinstance(value, base):
+        if issubclass(kind, base):
             return base.__repr__(value)
     return f"<{kind.__module__}.{kind.__qualname__} {id(value)}>"
 
@@ -129,10 +145,14 @@ class _Freezer:
         table = self.recorder.table
         steps: list[Frame | TemplateNode] = []
         for key, instruction in zip(chain[::2], chain[1::2], strict=True):
-            if instruction == NODE_STEP:
-                step: Frame | TemplateNode | None = _django_node(self.recorder.nodes.get(key))
-            else:
-                step = table.resolve(key, instruction)
+            step: Frame | TemplateNode | None = None
+            try:
+                if instruction == NODE_STEP:
+                    step = _django_node(self.recorder.nodes.get(key))
+                else:
+                    step = table.resolve(key, instruction)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "freeze.origin")  # a property of the user's own tag
             if step is not None:
                 steps.append(step)
         # A form's own widgets are templates of the library; the tag that asked for the form is
@@ -187,9 +207,9 @@ class _Freezer:
         return tuple(found)
 
     def _key(self, parameters: Any) -> str:
-        if not parameters:
+        if _is_empty(parameters):
             return ""
-        text = _text(parameters)
+        text = _text_of(parameters)
         key = self.keys.get(text)
         if key is None:
             key = self.keys[text] = hashlib.blake2b(
@@ -331,10 +351,15 @@ def _kept(parameters: Any) -> tuple[object, ...] | None:
     """Return parameters as a tuple of plain values; what is not plain becomes its class name."""
     if parameters is None:
         return None
-    if isinstance(parameters, dict):
-        return tuple((str(name), _plain(value)) for name, value in parameters.items())
-    if isinstance(parameters, (list, tuple)):
-        return tuple(_plain(value) for value in parameters)
+    kind = type(parameters)
+    if issubclass(kind, dict):
+        return tuple(
+            (name if type(name) is str else f"<{type(name).__qualname__}>", _plain(value))
+            for name, value in dict.items(parameters)
+        )
+    for base in (list, tuple):
+        if issubclass(kind, base):
+            return tuple(_plain(value) for value in base.__iter__(parameters))
     return (_plain(parameters),)
 
 
@@ -348,13 +373,14 @@ def _plain(value: object) -> object:
 
 def class_name(model: Any) -> str:
     """Return how a model is called: Django's ``app.Model``, else the class's qualified name."""
-    if not model:
-        return ""
-    if isinstance(model, str):
+    if type(model) is str:
         return model
-    meta = getattr(model, "_meta", None)
-    label = getattr(meta, "label", None)
-    return label if isinstance(label, str) else str(model.__qualname__)
+    try:
+        label = getattr(getattr(model, "_meta", None), "label", None)
+        return label if isinstance(label, str) else str(model.__qualname__)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "freeze.model")  # an attribute of the user's own metaclass
+        return ""
 
 
 def _is_library(node: TemplateNode) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from inspect import CO_VARARGS
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 MAX_KINDS = 50
 """Distinct failures kept; the rest are counted under one name."""
@@ -24,7 +26,8 @@ class Failure(NamedTuple):
 _OURS = frozenset({"queryscope", "django", "sqlalchemy", "jinja2"})
 """Top-level packages whose functions hooks call; none of them installs a signal handler."""
 
-_lock = threading.Lock()
+# Reentrant: a signal handler or the garbage collector may run a hook while this thread counts.
+_lock = threading.RLock()
 _failures: Counter[tuple[str, str]] = Counter()
 
 
@@ -33,8 +36,8 @@ def caught(error: Exception, place: str) -> None:
 
     An ``Exception`` can arrive in our frames from outside: a signal handler such as Celery's
     for its soft time limit, or ``PyThreadState_SetAsyncExc``. It belongs to the application and
-    must pass. Ours are the errors of a built-in kind, or of a framework's own, raised by a frame
-    of queryscope, of a framework function that a hook called, or of a C function.
+    must pass. All others are ours, also those of the user's code where a hook made it run, such
+    as a property of a model: without us it would not have run.
 
     Args:
         error: What a hook's ``except Exception`` caught.
@@ -50,8 +53,12 @@ def caught(error: Exception, place: str) -> None:
 
 def count(error: Exception, place: str) -> None:
     """Count an error swallowed off the request's path, whoever raised it."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an error of the user's whose text cannot be had
+        text = "no text"
     with _lock:
-        key = (place, f"{type(error).__name__}: {error}"[:200])
+        key = (place, f"{type(error).__name__}: {text}"[:200])
         if key not in _failures and len(_failures) >= MAX_KINDS:
             key = ("other", "more kinds of failures than are kept apart")
         _failures[key] += 1
@@ -59,15 +66,36 @@ def count(error: Exception, place: str) -> None:
 
 def is_ours(error: BaseException) -> bool:
     """Tell whether queryscope's own code, or what it called, raised ``error``."""
-    kind = type(error).__module__
-    if kind != "builtins" and not _module_is_ours(kind):
-        return False
+    frames: list[FrameType] = []
     traceback: TracebackType | None = error.__traceback__
-    last = None
     while traceback is not None:
-        last = traceback.tb_frame
+        frames.append(traceback.tb_frame)
         traceback = traceback.tb_next
-    return last is None or _module_is_ours(last.f_globals.get("__name__") or "")
+    if any(_interrupts(inner, outer) for outer, inner in pairwise(frames)):
+        return False
+    if frames and not _module_is_ours(frames[-1].f_globals.get("__name__") or ""):
+        return True  # a hook made it run
+    # An asynchronous exception has no frame of its own; it is mostly of a class of its own.
+    kind = type(error).__module__
+    return kind == "builtins" or _module_is_ours(kind)
+
+
+def _interrupts(inner: FrameType, outer: FrameType) -> bool:
+    """Tell whether a frame is a signal handler's: one is given the frame that it interrupts."""
+    code = inner.f_code
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & CO_VARARGS)
+    names = inner.f_locals
+    for name in code.co_varnames[:count]:
+        value = names.get(name)
+        if value is outer or (type(value) is tuple and any(item is outer for item in value)):
+            return True
+    return False
+
+
+def after_fork() -> None:
+    """Make the lock anew in a child process: another thread of the parent may have held it."""
+    global _lock
+    _lock = threading.RLock()
 
 
 def _module_is_ours(name: str) -> bool:

@@ -46,12 +46,13 @@ class StageBlock:
             self._recorder.end_stage(self._index)
             if self._token is not None:
                 ACTIVE.reset(self._token)
-        except ValueError:
-            # Left in another context than entered, as a generator does that is closed
-            # elsewhere: that context is gone, and our value with it.
-            pass
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "stage")
+        except Exception as error:
+            # A ValueError says: left in another context than entered, as a generator does that
+            # is closed elsewhere. That context is gone, and our value with it.
+            if not guard.is_ours(error):
+                raise
+            if type(error) is not ValueError:
+                guard.count(error, "stage")
 
 
 def staged(function: Callable[..., Any], name: str, kind: str) -> Callable[..., Any]:

@@ -180,7 +180,8 @@ class _Counting:
             found = self.cursor.fetchmany(*args, **kwargs)
         if (target := self.queryscope) is not None:
             rows, uid = target
-            rows[uid] = rows.get(uid, 0) + len(found)
+            if found or uid not in rows:  # Django asks once more than there are rows
+                rows[uid] = rows.get(uid, 0) + len(found)
         return found
 
     def fetchall(self) -> Any:
@@ -188,7 +189,8 @@ class _Counting:
             found = self.cursor.fetchall()
         if (target := self.queryscope) is not None:
             rows, uid = target
-            rows[uid] = rows.get(uid, 0) + len(found)
+            if found or uid not in rows:  # Django asks once more than there are rows
+                rows[uid] = rows.get(uid, 0) + len(found)
         return found
 
     def __iter__(self) -> Iterator[Any]:

@@ -88,7 +88,7 @@ def used_sessions(recorder: Recorder, trace: Trace) -> list[Session]:
     found: dict[int, Session] = {}
     by_connection: dict[int, list[tuple[OpenSession, Session]]] = {}
     for part, its_trace in pairs(recorder, trace):
-        connection_of = {raw[8].uid: raw[6] for raw in part.queries if raw[8] is not None}
+        connection_of = {raw[8].uid: raw[6].uid for raw in part.queries if raw[8] is not None}
         for raw_session, session in zip(part.sessions, its_trace.sessions, strict=True):
             connection = connection_of.get(raw_session.uid)
             if session.framework == "django" and connection is not None:

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from queryscope.trace import codes
+from queryscope.trace import codes, guard
 from queryscope.trace.codes import BOUNDARY, JINJA, LIBRARY, NODE, NODE_STEP, USER
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ boundary, None for a way that cannot be followed; the label is read by ``source`
 ``depth`` that has this ``code``, unless it is there already: the same for all that come this way.
 One tuple, so that a thread that sends the same statement never sees half of it."""
 
+NO_WAY: Way = ("", None, -1, None, 0, None, None)
 NO_PARENT = (None, 0, None)
 """What a label says of the parent rows of a statement that has none."""
 UNKNOWN_LABEL: RawLabel = (("", "", "", "", "", False, False, 0), None, 0, None)
@@ -249,11 +250,11 @@ class Recorder:
         "error",
         "full",
         "id",
-        "infos",
         "keep_values",
         "kind",
         "label_failures",
         "labels",
+        "last",
         "max_frames",
         "max_queries",
         "max_statement_chars",
@@ -305,12 +306,12 @@ class Recorder:
         self.queries: list[tuple[Any, ...]] = []
         self.rows: dict[int, int] = {}
         self.ways: dict[Any, Way] = {}
+        self.last = NO_WAY
         self.statement_chars = 0
         self.labels: dict[RawLabel, RawLabel] = {}
         self.label_failures = 0
         self.chains: dict[tuple[int, ...], int] = {}
         self.nodes: dict[int, Any] = {}
-        self.infos: dict[int, ConnectionInfo] = {}
         self.sessions: list[OpenSession] = []
         self.checkouts: list[OpenCheckout] = []
         self.transactions: list[OpenTransaction] = []
@@ -333,9 +334,16 @@ class Recorder:
         if self.outer is not None:
             self.outer.opened[id(self)] = self
         scope = Scope(self, -1)
-        self.token = ACTIVE.set(scope)
         self.started_at_ns = time.time_ns()
         self.start_ns = clock()
+        before = ACTIVE.get()
+        try:
+            self.token = ACTIVE.set(scope)
+        except BaseException:
+            # A signal handler may raise before the token is kept. Nobody would leave this
+            # Recorder, and all that this thread does later would go into it.
+            ACTIVE.set(before)
+            raise
         return scope
 
     def leave(self) -> None:
@@ -343,16 +351,19 @@ class Recorder:
 
         Streamed responses leave when the view has returned and end when the stream is closed.
         """
-        token, self.token = self.token, None
+        token = self.token
         if token is not None:
             try:
                 ACTIVE.reset(token)
-            except ValueError:
+            except (ValueError, RuntimeError) as error:
+                if not guard.is_ours(error):
+                    raise
                 # Another context than the one of open(): a generator closed elsewhere. Our
                 # value there goes away with that context.
                 scope = ACTIVE.get()
                 if scope is not None and scope.recorder is self:
                     ACTIVE.set(None)
+            self.token = None
 
     def close(self, error: BaseException | None = None) -> None:
         """End the Trace: stop the clock, hang it under the outer one. Closing twice is no error."""
@@ -415,12 +426,14 @@ class Recorder:
             dropped["queries"] = dropped.get("queries", 0) + 1
             dropped["query_ns"] = dropped.get("query_ns", 0) + end_ns - start_ns
             return 0
-        try:
-            way = self.ways.get(statement)
-        except TypeError:  # psycopg's Composed has no hash
-            way = None
-        if way is None:
-            way = self._keep(statement)
+        if type(statement) is not str:
+            statement = _plain_text(statement)
+        way = self.last
+        if way[0] != statement:  # comparing with the last one is cheaper than hashing each
+            try:
+                way = self.last = self.ways[statement]
+            except KeyError:
+                way = self._keep(statement)
         text, marks, site, source, at, code, label = way
         if many:
             parameters = None
@@ -449,10 +462,11 @@ class Recorder:
                             label = self._label(source, step)
                         else:
                             site, label = self._explore(text, frame)
-            except ValueError:  # the stack is not that deep
+            except ValueError as raised:  # the stack is not that deep
+                if not guard.is_ours(raised):
+                    raise
                 site, label = self._explore(text, frame)
         uid = next_uid()
-        self.infos[info.uid] = info
         queries.append(
             (
                 uid,
@@ -461,7 +475,7 @@ class Recorder:
                 text,
                 parameters,
                 many,
-                info.uid,
+                info,
                 info.checkout,
                 info.session,
                 info.transaction,
@@ -550,7 +564,7 @@ class Recorder:
         if shared is not None and shared[1:] != NO_PARENT:
             shared = None
         code = None if frame is None else frame.f_code
-        self.ways[text] = (text, marks, site, source, at, code, shared)
+        self.last = self.ways[text] = (text, marks, site, source, at, code, shared)
         return site, label
 
     def _label(self, source: Any, frame: FrameType | None) -> RawLabel | None:
@@ -559,7 +573,10 @@ class Recorder:
             return None
         try:
             label = source.read(frame)
-        except (AttributeError, KeyError, TypeError, IndexError, ValueError):
+        except Exception as raised:
+            # Another shape than we know, or the user's code: a property, a hash of a key.
+            if not guard.is_ours(raised):
+                raise
             label = None
         if label is None:
             self.label_failures += 1
@@ -567,14 +584,9 @@ class Recorder:
         static, parent, parents, parent_query = label
         return self.labels.setdefault(static, static), parent, parents, parent_query
 
-    def _keep(self, statement: Any) -> Way:
+    def _keep(self, kept: str) -> Way:
         """Return the way of a statement whose text is new in this Trace: not walked yet."""
         ways = self.ways
-        if not isinstance(statement, str):
-            # psycopg accepts bytes and Composed objects; their text is not ours to make here.
-            text = f"<{type(statement).__name__}>"
-            return ways.setdefault(text, _unknown(text))
-        kept = statement
         if len(kept) > self.max_statement_chars:
             kept = kept[: self.max_statement_chars]
             self.drop("statement_tails", 1)
@@ -634,15 +646,29 @@ class Recorder:
         return True
 
 
+def _plain_text(statement: Any) -> str:
+    """Return the text of a statement that is no plain string, without running code of its class.
+
+    psycopg accepts bytes and Composed objects; their text is not ours to make here.
+    """
+    if issubclass(type(statement), str):
+        return str.__str__(statement)
+    return f"<{type(statement).__name__}>"
+
+
 def _unknown(text: str) -> Way:
     """Return the way of a statement that has not been walked."""
-    return text, None, -1, None, 0, None, None
+    return text, *NO_WAY[1:]
+
+
+_arguments = vars(BaseException)["args"].__get__
+"""What an error was made with; a class of the user's may say something else, or raise."""
 
 
 def describe(error: BaseException) -> str:
-    """Return class and text of an error, without running an ``__str__`` of the user's."""
+    """Return class and text of an error, without running code of the user's."""
     text = ""
-    arguments = error.args
+    arguments = _arguments(error)
     if arguments and type(arguments[0]) is str:
         text = arguments[0][:500]
     kind = type(error)

@@ -12,6 +12,7 @@ DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)$")
 _LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\((?P<target>[^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (?P<text>.+?)\s*$")
+_NAMED = re.compile(r'<a id="([\w-]+)"></a>')
 _CODE = re.compile(r"`[^`\n]+`")
 _NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
 
@@ -95,7 +96,7 @@ def anchors(text: str) -> set[str]:
             times = found.get(name, 0)
             found[name] = times + 1
             names.add(f"{name}-{times}" if times else name)
-    return names
+    return names | set(_NAMED.findall(prose(text)))
 
 
 def pages() -> list[Path]:

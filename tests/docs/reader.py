@@ -6,11 +6,11 @@ A fenced block says in its first line what it is:
   started again, as its reloader would.
 - ``sh``: commands, run one after the other by a shell; with ``fails`` the last one ends with an
   error. ``python -m venv``, ``activate`` and ``pip install`` are not run: what they would install
-  must be there already. ``curl`` is done by hand.
+  must be there already. Of ``make`` the target must exist. ``curl`` is done by hand.
 - ``sh server``: a command that goes on; the reader waits until its port answers.
 - ``text``: what the last command printed, or, with ``server``, what the server prints, and a link
-  to a report in it is followed. Lines must be there in this order; times, dates, ids, shares and
-  ports may differ, and so does what stands for ``...``.
+  to a report in it is followed. Lines must be there, with ``unordered`` in any order; times,
+  dates, ids, shares and ports may differ, and so does what stands for ``...``.
 - ``python``, ``toml``, ``ini``, ``json`` without a file: its syntax is checked, and every setting
   in a ``QUERYSCOPE = {...}``.
 
@@ -42,7 +42,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from queryscope.detectors import registry
 from queryscope.settings import Settings
-from tests.docs.markdown import Block, blocks
+from tests.docs.markdown import ROOT, Block, blocks
 
 PORTS = ("8000", "5000")
 """Ports in the pages, each replaced by a free one."""
@@ -54,7 +54,7 @@ _HARD_TO_SAY = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC)?"), "<moment>"),
     (re.compile(r"\b\d[\d,.]* (ns|us|µs|ms|s|min)\b"), "<time>"),
-    (re.compile(r"\bin \d[\d.]*s\b"), "<time>"),
+    (re.compile(r"^=* ?(\d+ (?:passed|failed)) in \d[\d.]*s( =+)?$"), r"\1"),
     (re.compile(r"\b\d[\d.]* %"), "<share>"),
     (re.compile(r"\b(127\.0\.0\.1|localhost):\d+"), "<server>"),
     (re.compile(r"[█▓▒░]{2,}"), "<bar>"),
@@ -75,12 +75,15 @@ def loosely(text: str) -> list[str]:
     return found
 
 
-def missing(expected: str, output: str) -> str:
+def missing(expected: str, output: str, *, ordered: bool = True) -> str:
     """Return the first line that an output should have and has not, ``""`` if it has all."""
-    there = iter(loosely(output))
+    lines = loosely(output)
+    there = iter(lines)
     for wanted in loosely(expected):
         if wanted in ("...", "…"):
             continue
+        if not ordered:
+            there = iter(lines)
         pattern = ".*".join(re.escape(part.strip()) for part in wanted.split("..."))
         for line in there:
             if re.fullmatch(pattern, line):
@@ -128,6 +131,26 @@ class Reader:
                 where = f"{page.name}, the block of line {block.line}"
                 raise AssertionError(f"{where}: {error}") from error
 
+    def prepare(self, page: Path, *, until: str, leave_out: str = "") -> None:
+        """Write the files of a page's beginning and run what fills them, without looking.
+
+        Args:
+            page: The page.
+            until: The heading before which to stop.
+            leave_out: Lines with this text are not written.
+        """
+        text, found, _ = page.read_text(encoding="utf-8").partition(f"\n{until}\n")
+        assert found, f"{page.name} has no {until}"
+        self.folder.mkdir(exist_ok=True)
+        for block in blocks(text):
+            if leave_out and leave_out in block.text:
+                lines = block.text.splitlines(keepends=True)
+                kept = "".join(line for line in lines if leave_out not in line)
+                self.do(block._replace(text=kept))
+            elif block.title or (block.language == "sh" and block.text.startswith("python ")):
+                self.do(block)
+        self.done.clear()
+
     def do(self, block: Block) -> None:
         """Do what one block says."""
         if block.title:
@@ -168,6 +191,9 @@ class Reader:
                 if command.startswith("pip install "):
                     check_installed(shlex.split(command)[2:])
                 self.done["installed"] += 1
+            elif command.startswith("make "):
+                check_target(command.split()[1])
+                self.done["targets"] += 1
             elif command.startswith("curl "):
                 self.output = self._fetched(command)
                 self.done["fetched"] += 1
@@ -261,7 +287,7 @@ class Reader:
             if not absent:
                 self._open_report()
         else:
-            absent = missing(block.text, self.output)
+            absent = missing(block.text, self.output, ordered="unordered" not in block.words)
             shown = self.output
         assert not absent, f"should show\n  {absent}\nbut shows\n{shown}"
         assert loosely(block.text), "expects nothing"
@@ -335,6 +361,12 @@ def check_installed(words: list[str]) -> None:
             raise AssertionError(f"pip install {word}: {error}") from None
         extras = set(found.get_all("Provides-Extra") or ())
         assert wanted.extras <= extras, f"{word}: {wanted.name} has the extras {sorted(extras)}"
+
+
+def check_target(name: str) -> None:
+    """Check that the project's Makefile has a target."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{re.escape(name)}:", makefile, re.MULTILINE), f"make has no {name}"
 
 
 def environment() -> dict[str, str]:

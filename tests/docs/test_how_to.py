@@ -1,0 +1,54 @@
+"""The README and the how-to guides, followed in the application of a tutorial."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.docs.markdown import DOCS, ROOT, blocks
+from tests.docs.reader import Reader
+
+REPORT = "## 2. The report"
+SQLALCHEMY = ("sqlalchemy.md", "")
+DJANGO = ("django.md", "MIDDLEWARE.insert")
+GUIDES = {
+    # page: (the tutorial that it goes on with, what its application is without), done at least
+    "pytest-budgets.md": (SQLALCHEMY, {"written": 6, "run": 5, "looked": 4}),
+    "run.md": (DJANGO, {"served": 1, "fetched": 1, "written": 1, "run": 2, "looked": 3}),
+    "scripts-and-notebooks.md": (SQLALCHEMY, {"written": 3, "run": 3, "looked": 3}),
+    "production.md": (SQLALCHEMY, {"checked": 3, "served": 1, "fetched": 1, "run": 1, "looked": 2}),
+    "read-the-report.md": (SQLALCHEMY, {"served": 1, "fetched": 1, "run": 1, "looked": 2}),
+}
+
+
+def follow(page, tutorial, folder):
+    """Follow a page in the application of a tutorial and return what was done how often."""
+    name, without = tutorial
+    with Reader(folder) as reader:
+        reader.prepare(DOCS / "tutorial" / name, until=REPORT, leave_out=without)
+        reader.follow(page)
+    return reader.done
+
+
+def test_every_guide_is_followed():
+    """A new guide has to be named here, or nobody would follow it."""
+    assert {page.name for page in (DOCS / "how-to").glob("*.md")} == set(GUIDES)
+
+
+@pytest.mark.parametrize("name", sorted(GUIDES))
+def test_guide_does_what_it_says(name, tmp_path):
+    """Each block of a guide runs, or is checked, and its outputs are as shown."""
+    tutorial, least = GUIDES[name]
+    page = DOCS / "how-to" / name
+    done = follow(page, tutorial, tmp_path / "bookshop")
+    assert {key: done[key] for key in least if done[key] < least[key]} == {}
+    assert sum(done.values()) >= len(blocks(page.read_text(encoding="utf-8")))
+
+
+def test_readme_does_what_it_says(tmp_path):
+    """The first report, the script, the budget and the commands of the README are as shown."""
+    done = follow(ROOT / "README.md", SQLALCHEMY, tmp_path / "bookshop")
+    assert done["written"] >= 3
+    assert done["run"] >= 3
+    assert done["looked"] >= 3
+    assert done["reports"] == 1
+    assert done["checked"] >= 1

@@ -75,7 +75,9 @@ def end(
     environ: Mapping[str, Any],
     error: BaseException | None = None,
 ) -> None:
-    """Close a request's Recorder and send it to the sinks."""
+    """Close a request's Recorder and send it to the sinks; a second time does nothing."""
+    if recorder.closed:
+        return
     try:
         recorder.close(error)
         url = ""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
+from functools import wraps
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -27,7 +30,28 @@ if TYPE_CHECKING:
 INFO = "_queryscope_info"
 """Attribute of a database wrapper: its ConnectionInfo. Carries our name, removed by uninstall."""
 
+KEPT_SESSIONS = 8
+"""Recorders for which one connection object remembers its session there: those that nest."""
+
 _frame = sys._getframe
+_attached: weakref.WeakSet[Any] = weakref.WeakSet()
+_attached_lock = threading.Lock()
+
+
+class Used(ConnectionInfo):
+    """What is known of one connection object, and its session in each Recorder that uses it.
+
+    No Recorder is kept alive: a persistent connection outlives its requests. ``owner`` is the id
+    of the one that ``session`` belongs to.
+    """
+
+    __slots__ = ("owner", "sessions")
+
+    def __init__(self, database: str, vendor: str) -> None:
+        """Start with a connection that no Recorder has seen."""
+        super().__init__(database, vendor)
+        self.owner = ""
+        self.sessions: dict[str, OpenSession] = {}
 
 
 def attach(connection: Any) -> None:
@@ -37,25 +61,42 @@ def attach(connection: Any) -> None:
     would take ours instead of the user's.
     """
     wrappers = connection.execute_wrappers
-    if any(getattr(wrapper, "queryscope", False) for wrapper in wrappers):
+    if any(_is_ours(wrapper) for wrapper in wrappers):
         return
     wrappers.insert(0, _execute_wrapper(info_of(connection)))
+    with _attached_lock:
+        _attached.add(connection)
 
 
 def detach(connection: Any) -> None:
     """Take our execute wrapper and mark off a connection object."""
-    wrappers = connection.execute_wrappers
-    wrappers[:] = [item for item in wrappers if not getattr(item, "queryscope", False)]
+    # A new list: another thread may be walking through the old one.
+    connection.execute_wrappers = [
+        item for item in connection.execute_wrappers if not _is_ours(item)
+    ]
     connection.__dict__.pop(INFO, None)
 
 
-def info_of(connection: Any) -> ConnectionInfo:
+def detach_all() -> None:
+    """Take our marks off the connection objects of all threads."""
+    with _attached_lock:
+        found = list(_attached)
+        _attached.clear()
+    for connection in found:
+        detach(connection)
+
+
+def _is_ours(wrapper: Any) -> bool:
+    return type(wrapper) is FunctionType and "queryscope" in vars(wrapper)
+
+
+def info_of(connection: Any) -> Used:
     """Return what we know of a connection object."""
     info = connection.__dict__.get(INFO)
     if info is None:
-        info = ConnectionInfo(_database_name(connection), connection.vendor)
+        info = Used(_database_name(connection), connection.vendor)
         connection.__dict__[INFO] = info
-    found: ConnectionInfo = info
+    found: Used = info
     return found
 
 
@@ -71,14 +112,13 @@ def _database_name(connection: Any) -> str:
         return alias
     keys = ("ENGINE", "NAME", "HOST", "PORT")
     mine = [connection.settings_dict.get(key) for key in keys]
-    for name in configured:
-        other = connections[name].settings_dict
+    for name, other in connections.settings.items():  # connections[name] would make objects
         if [other.get(key) for key in keys] == mine:
             return str(name)
     return alias
 
 
-def _execute_wrapper(info: ConnectionInfo) -> Callable[..., Any]:
+def _execute_wrapper(info: Used) -> Callable[..., Any]:
     """Return the wrapper that records each statement of one connection.
 
     Ours is the outermost wrapper, so the two frames above it are ``_execute_with_wrappers`` and
@@ -106,8 +146,7 @@ def _execute_wrapper(info: ConnectionInfo) -> Callable[..., Any]:
                 if scope.recorder.closed:
                     recorder, stage = _open_recorder(scope.recorder), -1
                 if recorder is not None:
-                    session = info.session
-                    if session is None or session.recorder is not recorder:
+                    if info.owner is not recorder.id:
                         _begin_session(recorder, info, start)
                     batch = 0 if not many else _size(params)
                     uid = recorder.add_query(start, end, sql, params, batch, info, stage, error, 3)
@@ -115,8 +154,10 @@ def _execute_wrapper(info: ConnectionInfo) -> Callable[..., Any]:
                     if uid and isinstance(cursor, _Counting):
                         cursor.queryscope = (recorder.rows, uid)
                         if error is None and type(sql) is str and sql[:1] not in "Ss":
-                            count = cursor.cursor.rowcount
-                            if count >= 0:
+                            found = cursor.cursor
+                            count = found.rowcount
+                            # What has rows to give, they are counted when it gives them.
+                            if count >= 0 and not found.description:
                                 recorder.rows[uid] = count
             except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
                 guard.caught(failure, "django.execute")
@@ -137,20 +178,23 @@ def _open_recorder(closed: Recorder) -> Recorder | None:
 
 def _size(params: Any) -> int:
     """Return the number of parameter sets of ``executemany``, -1 for a generator."""
-    return len(params) if isinstance(params, (list, tuple)) else -1
+    return len(params) if type(params) in (list, tuple) else -1
 
 
-def _begin_session(recorder: Recorder, info: ConnectionInfo, now: int) -> None:
+def _begin_session(recorder: Recorder, info: Used, now: int) -> None:
     """Note that this Trace uses a connection object: a Django session."""
-    session = OpenSession("django", now, threading.get_ident())
-    session.first_used_ns = now
-    session.databases[info.database] = None
-    site = recorder.site(_frame(2))
-    recorder.add_session(session, site)
+    session = info.sessions.get(recorder.id)
+    if session is None:
+        session = OpenSession("django", now, threading.get_ident())
+        session.first_used_ns = now
+        session.databases[info.database] = None
+        recorder.add_session(session, recorder.site(_frame(2)))
+        session.recorder = None
+        while len(info.sessions) >= KEPT_SESSIONS:
+            del info.sessions[next(iter(info.sessions))]
+        info.sessions[recorder.id] = session
     info.session = session
-    if session.recorder is None:
-        # Over the cap: remember the Recorder, or every statement would try again.
-        session.recorder = recorder
+    info.owner = recorder.id
 
 
 # -- rows ----------------------------------------------------------------------------------
@@ -180,8 +224,11 @@ class _Counting:
             found = self.cursor.fetchmany(*args, **kwargs)
         if (target := self.queryscope) is not None:
             rows, uid = target
-            if found or uid not in rows:  # Django asks once more than there are rows
-                rows[uid] = rows.get(uid, 0) + len(found)
+            try:
+                if found or uid not in rows:  # Django asks once more than there are rows
+                    rows[uid] = rows.get(uid, 0) + len(found)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "django.fetch")  # a cursor that gives no list
         return found
 
     def fetchall(self) -> Any:
@@ -189,8 +236,11 @@ class _Counting:
             found = self.cursor.fetchall()
         if (target := self.queryscope) is not None:
             rows, uid = target
-            if found or uid not in rows:  # Django asks once more than there are rows
-                rows[uid] = rows.get(uid, 0) + len(found)
+            try:
+                if found or uid not in rows:
+                    rows[uid] = rows.get(uid, 0) + len(found)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "django.fetch")
         return found
 
     def __iter__(self) -> Iterator[Any]:
@@ -210,14 +260,25 @@ class CountingDebugCursor(_Counting, CursorDebugWrapper):
     """Django's cursor wrapper of DEBUG, with rows counted."""
 
 
-def make_cursor(connection: Any, cursor: Any) -> CountingCursor:
-    """Stand in for ``BaseDatabaseWrapper.make_cursor``."""
-    return CountingCursor(cursor, connection)
+def make_cursor(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what stands in for ``BaseDatabaseWrapper.make_cursor``, or its debug twin.
+
+    Where another library has replaced the method, its cursors stay: their rows are not counted.
+    """
+
+    @wraps(original)
+    def make(self: Any, cursor: Any) -> Any:
+        made = original(self, cursor)
+        kind = _COUNTING.get(type(made))
+        return made if kind is None else kind(cursor, self)
+
+    return make
 
 
-def make_debug_cursor(connection: Any, cursor: Any) -> CountingDebugCursor:
-    """Stand in for ``BaseDatabaseWrapper.make_debug_cursor``."""
-    return CountingDebugCursor(cursor, connection)
+_COUNTING: dict[type, Callable[[Any, Any], Any]] = {
+    CursorWrapper: CountingCursor,
+    CursorDebugWrapper: CountingDebugCursor,
+}
 
 
 # -- transactions and the end of a connection ------------------------------------------------
@@ -255,6 +316,9 @@ def closed(connection: Any) -> None:
     """Note that a connection object gave up its database connection."""
     ended(connection, "closed")
     info = info_of(connection)
-    session, info.session = info.session, None
-    if session is not None:
-        session.closed_ns = clock()
+    now = clock()
+    for session in info.sessions.values():
+        session.closed_ns = now
+    info.sessions = {}
+    info.session = None
+    info.owner = ""

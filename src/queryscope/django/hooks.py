@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
@@ -23,7 +24,7 @@ from queryscope.django import connections as facts
 from queryscope.django.labels import CREATED_MARK, QUERY_MARK, sources
 from queryscope.trace import codes, guard
 from queryscope.trace.recorder import Recorder, active, recording
-from queryscope.trace.scope import staged
+from queryscope.trace.scope import StageBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def install(*, full: bool) -> None:
 
 
 def uninstall() -> None:
-    """Take every hook out again, on every connection object of this thread too."""
+    """Take every hook out again, on the connection objects of every thread too."""
     with _lock:
         while _undo:
             _undo.pop()()
@@ -93,8 +94,8 @@ def _patch_connections() -> None:
     if settings.configured:
         for connection in connections.all(initialized_only=True):
             facts.attach(connection)
-    replace(BaseDatabaseWrapper, "make_cursor", lambda _: facts.make_cursor)
-    replace(BaseDatabaseWrapper, "make_debug_cursor", lambda _: facts.make_debug_cursor)
+    replace(BaseDatabaseWrapper, "make_cursor", facts.make_cursor)
+    replace(BaseDatabaseWrapper, "make_debug_cursor", facts.make_cursor)
     replace(BaseDatabaseWrapper, "set_autocommit", _wrapped_set_autocommit)
     replace(BaseDatabaseWrapper, "_commit", _noting(lambda c: facts.ended(c, "commit")))
     replace(BaseDatabaseWrapper, "_rollback", _noting(lambda c: facts.ended(c, "rollback")))
@@ -111,9 +112,7 @@ def _on_connection_created(connection: Any, **_: Any) -> None:
 
 def _detach_all() -> None:
     connection_created.disconnect(dispatch_uid="queryscope")
-    if settings.configured:
-        for connection in connections.all(initialized_only=True):
-            facts.detach(connection)
+    facts.detach_all()
 
 
 def _noting(note: Callable[[Any], None]) -> Maker:
@@ -174,15 +173,41 @@ def _template_name(template: Any) -> str:
     return f"render {template.template.name or 'template'}"
 
 
+def _staged(callback: Callable[..., Any]) -> Callable[..., Any]:
+    def view(*args: Any, **kwargs: Any) -> Any:
+        with StageBlock("view", "view"):
+            return callback(*args, **kwargs)
+
+    return view
+
+
+def _staged_async(callback: Callable[..., Any]) -> Callable[..., Any]:
+    async def view(*args: Any, **kwargs: Any) -> Any:
+        with StageBlock("view", "view"):
+            return await callback(*args, **kwargs)
+
+    return view
+
+
 def _wrapped_make_view_atomic(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def make_view_atomic(self: Any, view: Any) -> Any:
         callback = original(self, view)
-        if recording() is None or getattr(self, "_is_async", False):
+        if recording() is None:
             return callback
-        return staged(callback, "view", "view")
+        # Django only calls it, and asks whether it is to be awaited. Nothing else is copied
+        # from the user's view, which may be an object with ways of its own.
+        return _staged_async(callback) if iscoroutinefunction(callback) else _staged(callback)
 
     return make_view_atomic
+
+
+def _named(name: Callable[[Any], str], rendered: Any) -> str:
+    try:
+        return name(rendered)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "django.render")
+        return "render"
 
 
 def _rendering(name: Callable[[Any], str]) -> Maker:
@@ -191,7 +216,8 @@ def _rendering(name: Callable[[Any], str]) -> Maker:
         def render(self: Any, *args: Any, **kwargs: Any) -> Any:
             if active() is None:
                 return original(self, *args, **kwargs)
-            return staged(original, name(self), "render")(self, *args, **kwargs)
+            with StageBlock(_named(name, self), "render"):
+                return original(self, *args, **kwargs)
 
         return render
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -48,9 +49,21 @@ class Middleware:
         answer = _viewed(found, environ)
         if answer is not None:
             return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
-        recorder = _begun(found, environ)
-        if recorder is None:
-            return self.get_response(request)
+        before = ACTIVE.get()
+        try:
+            recorder = _begun(found, environ)
+            if recorder is None:
+                return self.get_response(request)
+            return self._recorded(request, environ, recorder)
+        finally:
+            # Wherever a signal handler raised in between: this thread goes on as it came.
+            ACTIVE.set(before)
+
+    def _recorded(
+        self, request: HttpRequest, environ: dict[str, Any], recorder: Recorder
+    ) -> HttpResponseBase:
+        """Answer one request inside its Recorder."""
+        found = self.runtime
         request._queryscope_recorder = recorder
         try:
             with StageBlock("middleware", "middleware"):
@@ -58,14 +71,22 @@ class Middleware:
         except BaseException as error:
             requests.end(found, recorder, environ, error)
             raise
+        recorder.leave()
         try:
-            recorder.leave()
+            request.__dict__.pop("_queryscope_recorder", None)
             _describe(recorder, request, response)
             for name, value in requests.headers(found, recorder, clock() - recorder.start_ns):
-                response.headers[name] = value
-            _end_with(response, found, recorder, environ)
+                there = response.headers.get(name)
+                response.headers[name] = f"{there}, {value}" if there else value
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "django.middleware")
+            guard.caught(error, "django.response")
+        try:
+            if response.streaming and getattr(response, "file_to_stream", None) is None:
+                _record_stream(response, recorder)
+            response.close = _Closing(response, found, recorder, environ)
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "django.response")
+            requests.end(found, recorder, environ)  # nobody will close it for us
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
@@ -120,29 +141,47 @@ def _describe(recorder: Recorder, request: HttpRequest, response: HttpResponseBa
         recorder.name = f"{attributes['method']} {route}"
 
 
-def _end_with(
-    response: HttpResponseBase, found: Runtime, recorder: Recorder, environ: dict[str, Any]
-) -> None:
-    """End the Trace when the server closes the response, a streamed one after its last chunk.
+class _Closing:
+    """Stands in for ``close`` of one response: closes it, then ends the Trace.
 
-    ``close`` is replaced on this one response: Django closes the database connections in it,
-    and a connection that is given back there is not a leak.
+    A streamed response is closed after its last chunk. It is not one of the response's own
+    closers, since Django gives the database connections back after those: a connection that is
+    given back there is not a leak. A response that a cache pickles is pickled without us.
     """
-    if response.streaming:
-        _record_stream(response, recorder)
-    original = response.close
 
-    def close() -> None:
+    __slots__ = ("_close", "_environ", "_own", "_recorder", "_response", "_runtime")
+
+    def __init__(
+        self, response: Any, found: Runtime, recorder: Recorder, environ: dict[str, Any]
+    ) -> None:
+        self._response = response
+        self._close = response.close
+        self._own = vars(response).get("close")
+        self._runtime = found
+        self._recorder = recorder
+        self._environ = environ
+
+    def __call__(self) -> None:
         error: BaseException | None = None
         try:
-            original()
+            self._close()
         except BaseException as raised:
             error = raised
             raise
         finally:
-            requests.end(found, recorder, environ, error)
+            requests.end(self._runtime, self._recorder, self._environ, error)
+            self._give_back()
 
-    response.close = close
+    def _give_back(self) -> None:
+        """Take ourselves off the response: it would be garbage that only the collector frees."""
+        names = vars(self._response)
+        if names.get("close") is self:
+            del names["close"]
+            if self._own is not None:
+                names["close"] = self._own
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (self._close,)
 
 
 def _record_stream(response: Any, recorder: Recorder) -> None:
@@ -167,14 +206,15 @@ class _Chunks:
         return self
 
     def __next__(self) -> bytes:
-        token = ACTIVE.set(Scope(self._recorder, self._stage))
+        before = ACTIVE.get()
         try:
+            ACTIVE.set(Scope(self._recorder, self._stage))
             return next(self._content)
-        except BaseException:
-            self._recorder.end_stage(self._stage)
+        except BaseException as error:
+            _end_stream(self._recorder, self._stage, error)
             raise
         finally:
-            ACTIVE.reset(token)
+            ACTIVE.set(before)
 
 
 class _AsyncChunks:
@@ -189,14 +229,22 @@ class _AsyncChunks:
         return self
 
     async def __anext__(self) -> bytes:
-        token = ACTIVE.set(Scope(self._recorder, self._stage))
+        before = ACTIVE.get()
         try:
+            ACTIVE.set(Scope(self._recorder, self._stage))
             return await self._content.__anext__()
-        except BaseException:
-            self._recorder.end_stage(self._stage)
+        except BaseException as error:
+            _end_stream(self._recorder, self._stage, error)
             raise
         finally:
-            ACTIVE.reset(token)
+            ACTIVE.set(before)
+
+
+def _end_stream(recorder: Recorder, stage: int, error: BaseException) -> None:
+    """Note that a stream ended, or broke: the server closes it as if all were well."""
+    recorder.end_stage(stage)
+    if recorder.error is None and not isinstance(error, (StopIteration, StopAsyncIteration)):
+        recorder.error = describe(error)
 
 
 codes.register(_Chunks.__next__, codes.BOUNDARY)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from queryscope.trace import guard
 from queryscope.trace.recorder import ACTIVE, Scope, active
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextvars import Token
 
 
@@ -54,13 +52,3 @@ class StageBlock:
             if type(error) is not ValueError:
                 guard.count(error, "stage")
 
-
-def staged(function: Callable[..., Any], name: str, kind: str) -> Callable[..., Any]:
-    """Return ``function`` run inside a stage of its own at each call."""
-
-    @wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with StageBlock(name, kind):
-            return function(*args, **kwargs)
-
-    return run

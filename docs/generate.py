@@ -46,6 +46,9 @@ UNITS = (
     ("_requests", "concurrent requests"),
     ("_statements", "statements"),
     ("_count", "statements"),
+    ("_rows", "rows"),
+    ("_chars", "characters"),
+    ("_bytes", "bytes"),
     ("_sessions_min", "sessions"),
     ("_sessions_critical", "sessions"),
 )

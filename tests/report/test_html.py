@@ -11,7 +11,7 @@ import time
 import pytest
 
 from queryscope.report import html
-from queryscope.report.view import ListEntry
+from queryscope.report.views.lists import ListEntry
 from tests.builders import MS, a_checkout, a_finding, a_query, a_session, a_trace, some
 from tests.report.pages import HOSTILE, Page, a_full_trace, poisoned, some_findings
 

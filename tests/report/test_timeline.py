@@ -15,12 +15,14 @@ from queryscope.report.timeline import (
     ticks,
     timeline_of,
 )
+from queryscope.report.views.reading import Material, Reading
 from tests.builders import MS, a_checkout, a_query, a_session, a_stage, a_trace
 
 
 def lanes(trace):
     """Return the lanes of a Trace by their key."""
-    timeline = timeline_of(trace, lambda _: "read", lambda query: f"#{query.number}")
+    reading = Reading(trace, "t0", Material(trace), ())
+    timeline = timeline_of(reading, lambda _: "read", lambda query: f"#{query.number}")
     return {lane.key: lane for lane in timeline.lanes}
 
 

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from queryscope.detectors.finding import Cost
-from queryscope.report import view
-from queryscope.report.view import list_entry, report_of
+from queryscope.report.view import MAX_NESTED, report_of
+from queryscope.report.views import connections, findings, stages, statements
+from queryscope.report.views.lists import list_entry
 from queryscope.trace.guard import Failure
 from tests.builders import (
     BOOK_BY_KEY,
@@ -305,21 +306,21 @@ def test_empty_trace_has_a_report():
 
 def test_lists_are_bounded_and_say_so():
     """Groups, nested Traces, findings and table rows have limits, and the rest is counted."""
-    distinct = some(view.MAX_GROUPS + 9, lambda n: f"SELECT c{n} FROM t{n}")
-    children = tuple(a_trace(id=f"n{n}") for n in range(view.MAX_NESTED + 3))
+    distinct = some(statements.MAX_GROUPS + 9, lambda n: f"SELECT c{n} FROM t{n}")
+    children = tuple(a_trace(id=f"n{n}") for n in range(MAX_NESTED + 3))
     trace = a_trace(
         *distinct,
         children=children,
-        sessions=[a_session()] * (view.MAX_TABLE_ROWS + 1),
-        stages=[a_stage()] * (view.MAX_TABLE_ROWS + 2),
+        sessions=[a_session()] * (connections.MAX_ROWS + 1),
+        stages=[a_stage()] * (stages.MAX_ROWS + 2),
     )
-    report = report_of(trace, [a_finding()] * (view.MAX_FINDINGS + 4))
-    assert (len(report.groups), report.groups_rest.count) == (view.MAX_GROUPS, 9)
+    report = report_of(trace, [a_finding()] * (findings.MAX_FINDINGS + 4))
+    assert (len(report.groups), report.groups_rest.count) == (statements.MAX_GROUPS, 9)
     assert report.groups_rest.queries == 9
-    assert (len(report.nested), report.nested_left) == (view.MAX_NESTED, 3)
-    assert (len(report.findings), report.findings_left) == (view.MAX_FINDINGS, 4)
-    assert (len(report.sessions), report.sessions_left) == (view.MAX_TABLE_ROWS, 1)
-    assert (len(report.stages), report.stages_left) == (view.MAX_TABLE_ROWS, 2)
+    assert (len(report.nested), report.nested_left) == (MAX_NESTED, 3)
+    assert (len(report.findings), report.findings_left) == (findings.MAX_FINDINGS, 4)
+    assert (len(report.sessions), report.sessions_left) == (connections.MAX_ROWS, 1)
+    assert (len(report.stages), report.stages_left) == (stages.MAX_ROWS, 2)
 
 
 def test_sql_in_one_report_is_bounded():
@@ -327,9 +328,9 @@ def test_sql_in_one_report_is_bounded():
     body = "a_long_column, " * 1_200
     trace = a_trace(*some(60, lambda n: f"SELECT {body} y FROM t{n}", keep=True))
     texts = ["".join(p.text for p in group.text) for group in report_of(trace, ()).groups]
-    assert sum(map(len, texts)) < view.MAX_SQL_CHARS + 60 * view.CUT_SQL_CHARS + 25_000
+    assert sum(map(len, texts)) < statements.MAX_SQL_CHARS + 60 * statements.CUT_SQL_CHARS + 25_000
     laid_out = sum(len(text) for text in texts if "\n" in text)
-    assert 0 < laid_out < 1.5 * view.MAX_LAID_OUT_CHARS
+    assert 0 < laid_out < 1.5 * statements.MAX_LAID_OUT_CHARS
 
 
 def test_ten_thousand_statements_are_viewed_in_time():

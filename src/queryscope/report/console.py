@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from queryscope.report.text import counted, duration
-from queryscope.report.view import list_entry, report_of
+from queryscope.report.view import report_of
+from queryscope.report.views.lists import list_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from queryscope.detectors.finding import Finding
-    from queryscope.report.view import FindingView, Group, Report, Split
+    from queryscope.report.view import Report
+    from queryscope.report.views.findings import FindingView
+    from queryscope.report.views.headline import Split
+    from queryscope.report.views.statements import Group
     from queryscope.trace.events import Trace
 
 DEFAULT_WIDTH = 100

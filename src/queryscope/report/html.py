@@ -11,13 +11,15 @@ import jinja2
 from markupsafe import Markup
 
 from queryscope.report import text
-from queryscope.report.view import ListEntry, list_entry, report_of
+from queryscope.report.view import report_of
+from queryscope.report.views.lists import ListEntry, list_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from queryscope.detectors.finding import Finding
-    from queryscope.report.view import Executions, Report
+    from queryscope.report.view import Report
+    from queryscope.report.views.executions import Executions
     from queryscope.trace.events import Trace
 
 _COLUMNS = (

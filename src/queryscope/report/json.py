@@ -33,14 +33,17 @@ from typing import TYPE_CHECKING, Any
 
 from queryscope.report.text import milliseconds
 from queryscope.report.view import report_of
-from queryscope.trace.pool import most_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from queryscope.detectors.finding import Finding
     from queryscope.report.source import StepView
-    from queryscope.report.view import CheckoutView, Executions, FindingView, Group, Report
+    from queryscope.report.view import Report
+    from queryscope.report.views.connections import CheckoutView
+    from queryscope.report.views.executions import Executions
+    from queryscope.report.views.findings import FindingView
+    from queryscope.report.views.statements import Group
     from queryscope.trace.events import Trace
 
 SCHEMA = "queryscope.report"
@@ -76,15 +79,14 @@ def to_json(
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "trace": _trace(report, trace),
+        "trace": _trace(report),
         "findings": [_finding(item) for item in report.findings],
         "findings_left": report.findings_left,
         "notes": [{"text": note.text, "details": list(note.details)} for note in report.notes],
     }
 
 
-def _trace(report: Report, trace: Trace) -> dict[str, Any]:
-    everything = list(trace.subtree())
+def _trace(report: Report) -> dict[str, Any]:
     times = {part.kind: milliseconds(part.duration_ns) for part in report.split.segments}
     return {
         "id": report.id,
@@ -103,13 +105,7 @@ def _trace(report: Report, trace: Trace) -> dict[str, Any]:
             "connect_ms": times.get("connect", 0.0),
             "own_ms": times["own"],
         },
-        "totals": {
-            "statements": sum(item.statements for item in everything),
-            "rows": sum(item.rows for item in everything),
-            "sessions": sum(len(item.sessions) for item in everything),
-            "connections_held": most_held(trace),
-            "transactions": sum(len(item.transactions) for item in everything),
-        },
+        "totals": report.totals._asdict(),
         "groups": [_group(item) for item in report.groups],
         "groups_left": report.groups_rest.count,
         "queries": list(_queries(report.executions)),
@@ -159,9 +155,7 @@ def _trace(report: Report, trace: Trace) -> dict[str, Any]:
             }
             for item in report.transactions
         ],
-        "nested": [
-            _trace(item, child) for item, child in zip(report.nested, trace.children, strict=False)
-        ],
+        "nested": [_trace(item) for item in report.nested],
         "nested_left": report.nested_left,
     }
 

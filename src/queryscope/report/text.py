@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -101,6 +102,19 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     if not plural:
         plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {plural}"
+
+
+def noun(number: int, name: str) -> str:
+    """Return the noun alone as it stands with a number: ``query``, ``queries``."""
+    return counted(number, name).partition(" ")[2]
+
+
+def moment(unix_ns: int) -> str:
+    """Return a moment of the calendar, ``""`` for one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(unix_ns / NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, OSError, ValueError):
+        return ""
 
 
 def share(part: float, whole: float) -> str:

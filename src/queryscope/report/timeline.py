@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.report.text import counted, duration, share, visible
+from queryscope.trace.pool import held_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from queryscope.report.views.reading import Reading
     from queryscope.trace.events import Checkout, Query, Session, Trace
 
 UNITS = 10_000
@@ -74,21 +76,22 @@ class Timeline:
 
 
 def timeline_of(
-    trace: Trace, kind_of: Callable[[Query], str], title: Callable[[Query], str]
+    reading: Reading, kind_of: Callable[[Query], str], title: Callable[[Query], str]
 ) -> Timeline:
     """Return the timeline of one Trace, without its nested ones.
 
     Args:
-        trace: A finished Trace.
+        reading: The Trace, with its threads and connections numbered.
         kind_of: The class of a statement's mark: ``read``, ``write``, ``other``, ``error``.
         title: What the pointer shows over a statement.
     """
+    trace = reading.trace
     scale = _Scale(trace.duration_ns)
     lanes = (
         _stages(trace, scale),
         _sessions(trace, scale),
-        _connections(trace, scale),
-        _threads(trace, scale, kind_of, title),
+        _connections(reading, scale),
+        _threads(reading, scale, kind_of, title),
     )
     return Timeline(trace.duration_ns, ticks(trace.duration_ns), tuple(x for x in lanes if x.rows))
 
@@ -196,8 +199,9 @@ def _session_row(
     return Row(f"session {session.number}", detail, tuple(bars))
 
 
-def _connections(trace: Trace, scale: _Scale) -> Lane:
+def _connections(reading: Reading, scale: _Scale) -> Lane:
     """Return one row per pooled connection; failed checkouts get a row each."""
+    trace = reading.trace
     by_checkout: dict[int, list[tuple[int, int]]] = {}
     for query in trace.queries:
         if query.checkout is not None:
@@ -207,20 +211,18 @@ def _connections(trace: Trace, scale: _Scale) -> Lane:
         key = (0, checkout.connection) if checkout.connection is not None else (1, checkout.number)
         by_connection.setdefault(key, []).append(checkout)
     kept = list(by_connection.values())[:MAX_ROWS]
-    names = connections_of(trace)
     several = len({checkout.pool_number for checkout in trace.checkouts}) > 1
     rows = tuple(
-        _connection_row(names, checkouts, by_checkout, trace.duration_ns, scale, several=several)
+        _connection_row(reading, checkouts, by_checkout, scale, several=several)
         for checkouts in kept
     )
     return Lane("Connections", "connections", rows, len(by_connection) - len(rows))
 
 
 def _connection_row(
-    names: Mapping[int, int],
+    reading: Reading,
     checkouts: Sequence[Checkout],
     by_checkout: dict[int, list[tuple[int, int]]],
-    wall_ns: int,
     scale: _Scale,
     *,
     several: bool,
@@ -235,57 +237,38 @@ def _connection_row(
             kind = "wait" if checkout.got_ns is not None else "wait failed"
             text = f"{name}: waited {duration(waited)} for a connection{outcome}"
             bars.append(scale.bar(asked, asked + waited, kind, text))
-        if checkout.got_ns is None:
+        held = held_interval(checkout, reading.trace)
+        if held is None:
             continue
+        start_ns, end_ns = held
         if connect:
             text = f"{name}: {duration(connect)} to connect"
-            bars.append(scale.bar(checkout.got_ns - connect, checkout.got_ns, "connect", text))
-        end_ns = wall_ns if checkout.returned_ns is None else checkout.returned_ns
-        hold = max(end_ns - checkout.got_ns, 0)
+            bars.append(scale.bar(start_ns - connect, start_ns, "connect", text))
+        hold = end_ns - start_ns
         held_ns += hold
         busy_ns += checkout.busy_ns
         never = ", not returned" if checkout.returned_ns is None else ""
         kind = "held" if checkout.returned_ns is not None else "held leaked"
         text = f"{name}: held {duration(hold)}, busy {duration(checkout.busy_ns)}{never}"
-        bars.append(scale.bar(checkout.got_ns, end_ns, kind, text))
+        bars.append(scale.bar(start_ns, end_ns, kind, text))
         bars += scale.busy(by_checkout.get(checkout.number, ()))
     pool = f" · {visible(checkouts[0].pool, limit=40)}" if several else ""
     connection = checkouts[0].connection
     if connection is None:
         return Row(f"no connection{pool}", "time-out or error", tuple(bars))
     detail = f"held {duration(held_ns)}, busy {share(busy_ns, held_ns)}"
-    return Row(f"connection {names[connection]}{pool}", detail, tuple(bars))
-
-
-def connections_of(trace: Trace) -> dict[int, int]:
-    """Return the process-wide numbers of all connections, as small ones: pooled ones first."""
-    found: dict[int, int] = {}
-    for checkout in trace.checkouts:
-        if checkout.connection is not None:
-            found.setdefault(checkout.connection, len(found))
-    for query in trace.queries:
-        found.setdefault(query.connection, len(found))
-    for transaction in trace.transactions:
-        found.setdefault(transaction.connection, len(found))
-    return found
-
-
-def threads_of(trace: Trace) -> dict[int, int]:
-    """Return the idents of all threads that did something, numbered as they appear."""
-    found: dict[int, int] = {}
-    for facts in (trace.stages, trace.queries, trace.checkouts, trace.sessions):
-        for fact in facts:
-            found.setdefault(fact.thread, len(found))
-    return found
+    return Row(f"connection {reading.connections[connection]}{pool}", detail, tuple(bars))
 
 
 def _threads(
-    trace: Trace, scale: _Scale, kind_of: Callable[[Query], str], title: Callable[[Query], str]
+    reading: Reading,
+    scale: _Scale,
+    kind_of: Callable[[Query], str],
+    title: Callable[[Query], str],
 ) -> Lane:
     by_thread: dict[int, list[Query]] = {}
-    for query in trace.queries:
+    for query in reading.trace.queries:
         by_thread.setdefault(query.thread, []).append(query)
-    numbers = threads_of(trace)
     kept = list(by_thread.items())[:MAX_ROWS]
     bins = MAX_MARKS // max(len(kept), 1)
     rows = []
@@ -298,7 +281,7 @@ def _threads(
         else:
             bars = _binned(queries, scale, bins)
         spent = sum(query.duration_ns for query in queries)
-        label = "Queries" if len(kept) == 1 else f"thread {numbers[ident]}"
+        label = "Queries" if len(kept) == 1 else f"thread {reading.threads[ident]}"
         detail = f"{counted(len(queries), 'query')}, {duration(spent)}"
         rows.append(Row(label, detail, bars, ident))
     return Lane("Queries", "queries", tuple(rows), len(by_thread) - len(kept))

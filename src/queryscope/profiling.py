@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from functools import wraps
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from queryscope import adapters, runtime
 from queryscope.errors import QueryscopeError
 from queryscope.trace import guard
+from queryscope.trace.recorder import active
 from queryscope.trace.scope import StageBlock
 
 if TYPE_CHECKING:
@@ -76,25 +78,21 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
         0
     """
 
+    def __new__(cls, name: Any = "", *, kind: TraceKind = "block") -> Any:
+        """Under a bare ``@profile``, return the decorated function: methods must stay methods."""
+        if callable(name):
+            return cls(kind=kind)(name)
+        return super().__new__(cls)
+
     def __init__(self, name: str | Callable[..., Any] = "", *, kind: TraceKind = "block") -> None:
         """Prepare; nothing is recorded before the block is entered."""
-        self._function: Callable[..., Any] | None = None
-        if callable(name):
-            self._function = self._decorated(name, name.__qualname__)
-            wraps(name)(self)
-            name = name.__qualname__
-        self._name = name
+        self._name = str(name)
         self._kind: TraceKind = kind
-        self._recorders: list[tuple[Recorder, Run] | None] = []
+        self._entered: list[tuple[Recorder, Run, int]] = []
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Decorate a function, or, under a bare ``@profile``, call the decorated one."""
-        if self._function is not None:
-            return self._function(*args, **kwargs)
-        function = args[0]
-        return self._decorated(function, self._name or function.__qualname__)
-
-    def _decorated(self, function: Callable[P, R], name: str) -> Callable[P, R]:
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function: each call is a Trace."""
+        name = self._name or getattr(function, "__qualname__", type(function).__qualname__)
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
@@ -114,17 +112,15 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
     def __enter__(self) -> Run:
         """Start recording."""
         run = Run(self._name or "block")
-        entry: tuple[Recorder, Run] | None = None
         try:
             found = runtime.get()
             if found.settings.enabled:
                 adapters.install_loaded()
                 recorder = found.recorder(self._kind, run.name)
                 recorder.open()
-                entry = (recorder, run)
+                self._entered.append((recorder, run, get_ident()))
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "profile")
-        self._recorders.append(entry)
         return run
 
     def __exit__(
@@ -134,15 +130,30 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
         traceback: TracebackType | None,
     ) -> None:
         """End the Trace and send it to the sinks."""
-        entry = self._recorders.pop()
-        if entry is None:
-            return
-        recorder, run = entry
         try:
+            entry = self._innermost()
+            if entry is None:
+                return
+            recorder, run, _ = entry
             recorder.close(error)
             run._finished = runtime.get().finished(recorder)  # noqa: SLF001 - our own pair
         except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(failure, "profile")
+
+    def _innermost(self) -> tuple[Recorder, Run, int] | None:
+        """Take out what this context entered last: threads and tasks may share one ``profile``."""
+        scope = active()
+        recorder = None if scope is None else scope.recorder
+        while recorder is not None:
+            for index in range(len(self._entered) - 1, -1, -1):
+                if self._entered[index][0] is recorder:
+                    return self._entered.pop(index)
+            recorder = recorder.outer
+        # Left in another context than entered, as a generator does that is closed elsewhere.
+        for index in range(len(self._entered) - 1, -1, -1):
+            if self._entered[index][2] == get_ident():
+                return self._entered.pop(index)
+        return None
 
     async def __aenter__(self) -> Run:
         """Start recording, in a coroutine."""
@@ -198,13 +209,20 @@ class stage:  # noqa: N801 - reads as a verb: with stage("availability")
     def __enter__(self) -> Self:
         """Begin the stage."""
         block = StageBlock(self._name, "named")
-        block.__enter__()
         self._blocks.append(block)
+        block.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
         """End the stage."""
-        self._blocks.pop().__exit__(*error)
+        # Threads and tasks may share one ``stage``: end what this context is in.
+        here = active()
+        blocks = self._blocks[::-1]
+        block = next((block for block in blocks if block.place is here), None)
+        if block is None:
+            block = next((block for block in blocks if block.place is None), blocks[0])
+        self._blocks.remove(block)
+        block.__exit__(*error)
 
     async def __aenter__(self) -> Self:
         """Begin the stage, in a coroutine."""

@@ -88,6 +88,7 @@ class Runtime:
         global _lock
         self._lock = threading.Lock()
         _lock = threading.Lock()
+        guard.after_fork()
 
     # -- recording --------------------------------------------------------------------------
 
@@ -158,15 +159,16 @@ class Runtime:
             store = self.store
             if store is not None:
                 store.add(batch)
+                self._store_error = ""
         except QueryscopeError as error:
             guard.count(error, "store")
             self._store_error = str(error)
 
     def _print(self, judged: Judged, url: str) -> None:
-        one_line = import_module("queryscope.report.console").one_line
         try:
+            one_line = import_module("queryscope.report.console").one_line
             print(one_line(judged.trace, judged.findings, url), file=sys.stderr, flush=True)  # noqa: T201
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a closed terminal must not cost the store its Traces
             guard.count(error, "console")
 
     # -- sinks, made when first used --------------------------------------------------------
@@ -181,9 +183,12 @@ class Runtime:
 
     @property
     def store(self) -> Store | None:
-        """The store on disk; None when it could not be opened, see ``store_error``."""
+        """The store on disk; None when it could not be opened, see ``store_error``.
+
+        It is tried again each time: a damaged file may have been moved away by now.
+        """
         with self._lock:
-            if self._store is None and not self._store_error:
+            if self._store is None:
                 settings = self.settings
                 try:
                     self._store = import_module("queryscope.store.file").Store(
@@ -199,7 +204,7 @@ class Runtime:
 
     @property
     def store_error(self) -> str:
-        """Why the store could not be opened or written, ``""`` if all is well."""
+        """Why the store could not be opened or written the last time, ``""`` if all is well."""
         return self._store_error
 
     @property

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 class StageBlock:
-    """A stage as a context manager; without a Recorder it does nothing."""
+    """A stage as a context manager; without a Recorder it does nothing.
 
-    __slots__ = ("_index", "_kind", "_name", "_recorder", "_token")
+    Attributes:
+        place: What its context points at inside it, None when it does nothing.
+    """
+
+    __slots__ = ("_index", "_kind", "_name", "_recorder", "_token", "place")
 
     def __init__(self, name: str, kind: str) -> None:
         """Prepare a stage; it begins on entry."""
@@ -22,6 +26,7 @@ class StageBlock:
         self._kind = kind
         self._recorder: Any = None
         self._index = -1
+        self.place: Scope | None = None
         self._token: Token[Scope | None] | None = None
 
     def __enter__(self) -> None:
@@ -32,7 +37,8 @@ class StageBlock:
         try:
             self._recorder = scope.recorder
             self._index = scope.recorder.begin_stage(self._name, self._kind, scope.stage)
-            self._token = ACTIVE.set(Scope(scope.recorder, self._index))
+            self.place = Scope(scope.recorder, self._index)
+            self._token = ACTIVE.set(self.place)
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "stage")
 
@@ -51,4 +57,3 @@ class StageBlock:
                 raise
             if type(error) is not ValueError:
                 guard.count(error, "stage")
-

@@ -20,7 +20,6 @@ from queryscope.trace.recorder import OpenCheckout, clock, describe, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
 
     from queryscope.sqlalchemy.pools import PoolFacts
     from queryscope.trace.recorder import Recorder
@@ -37,15 +36,16 @@ def connect(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(original)
     def connect(self: Any) -> Any:
-        link = token = None
+        before = _attempt.get()
+        link = None
         try:
-            recorder = recording()
-            link = _asked(self, recorder, _frame(1))
-            if link is not None and recorder is not None:
-                token = _attempt.set(link)
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "sqlalchemy.pool.connect")
-        try:
+            try:
+                recorder = recording()
+                link = _asked(self, recorder, _frame(1))
+                if link is not None and recorder is not None:
+                    _attempt.set(link)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "sqlalchemy.pool.connect")
             fairy = original(self)
         except BaseException as error:
             if link is not None:
@@ -53,7 +53,7 @@ def connect(original: Callable[..., Any]) -> Callable[..., Any]:
                     checkout.error = describe(error)
             raise
         finally:
-            _leave(token)
+            _attempt.set(before)
         try:
             if link is not None:
                 _got(link, self, fairy)
@@ -62,14 +62,6 @@ def connect(original: Callable[..., Any]) -> Callable[..., Any]:
         return fairy
 
     return connect
-
-
-def _leave(token: Token[Link | None] | None) -> None:
-    if token is not None:
-        try:
-            _attempt.reset(token)
-        except ValueError as error:  # finished in another context than it was begun in
-            guard.caught(error, "sqlalchemy.pool.connect")
 
 
 def _asked(pool: Any, recorder: Recorder | None, frame: Any) -> Link | None:

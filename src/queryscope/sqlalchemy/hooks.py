@@ -18,6 +18,7 @@ from queryscope.errors import InstallError
 from queryscope.sqlalchemy import (
     checkouts,
     labels,
+    loads,
     pools,
     provenance,
     rows,
@@ -102,6 +103,7 @@ def uninstall() -> None:
         _registered.clear()
         _dialects.clear()
         pools.forget()
+        loads.forget()
 
 
 def _replace(owner: Any, name: str, make: Maker) -> None:

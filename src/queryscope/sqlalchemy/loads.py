@@ -5,6 +5,7 @@ As in ``labels``: every source reads the locals of one frame and runs no code of
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from queryscope.sqlalchemy.pools import MARK
@@ -28,8 +29,20 @@ def _lazy(prop: Any) -> tuple[Any, ...]:
     """Return the static part of a lazy load, kept on the relationship: it is read row by row."""
     static: tuple[Any, ...] | None = getattr(prop, MARK, None)
     if static is None:
-        static = prop._queryscope = _relation("lazy", prop, batched=False)
+        static = _relation("lazy", prop, batched=False)
+        setattr(prop, MARK, static)
+        _marked.add(prop)
     return static
+
+
+_marked: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def forget() -> None:
+    """Take our marks off every relationship."""
+    for prop in list(_marked):
+        vars(prop).pop(MARK, None)
+    _marked.clear()
 
 
 class LazyRelation:

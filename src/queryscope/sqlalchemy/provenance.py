@@ -35,7 +35,8 @@ def instances(original: Callable[..., Any]) -> Callable[..., Any]:
     def instances(cursor: Any, context: Any) -> Any:
         if active() is None:
             return original(cursor, context)
-        mark = getattr(cursor.context, MARK, None)
+        # A result that was spliced together has no context.
+        mark = getattr(getattr(cursor, "context", None), MARK, None)
         if mark is None:
             return original(cursor, context)
         uid = mark[1]

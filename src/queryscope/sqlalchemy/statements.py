@@ -74,7 +74,7 @@ def do_executemany(original: Callable[..., Any]) -> Callable[..., Any]:
         scope = active()
         if scope is None:
             return original(self, cursor, statement, parameters, context)
-        many = len(parameters) if isinstance(parameters, (list, tuple)) else -1
+        many = len(parameters) if type(parameters) in (list, tuple) else -1
         start = clock()
         try:
             result = original(self, cursor, statement, parameters, context)
@@ -95,11 +95,12 @@ def outer(make: Callable[..., Any], original: Callable[..., Any]) -> Callable[..
 
     @wraps(original)
     def unrecorded(*args: Any, **kwargs: Any) -> Any:
-        token = ACTIVE.set(None)
+        before = ACTIVE.get()
         try:
+            ACTIVE.set(None)
             return original(*args, **kwargs)
         finally:
-            ACTIVE.reset(token)
+            ACTIVE.set(before)
 
     wrapped: Callable[..., Any] = make(unrecorded)
     return wrapped
@@ -160,5 +161,9 @@ def _counts_at_once(context: Any, statement: str) -> bool:
         context.isinsert
         or context.isupdate
         or context.isdelete
-        or ((context.is_text or context.compiled is None) and statement[:1] not in "SsWw(")
+        or (
+            (context.is_text or context.compiled is None)
+            and type(statement) is str
+            and statement[:1] not in "SsWw("
+        )
     )

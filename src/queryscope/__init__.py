@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
 
-    from queryscope import wsgi
+    from queryscope import asgi, wsgi
     from queryscope.adapters import install, uninstall
     from queryscope.errors import QueryscopeError
     from queryscope.profiling import profile, stage
 
-__all__ = ["QueryscopeError", "__version__", "install", "profile", "stage", "uninstall", "wsgi"]
+__all__ = [
+    "QueryscopeError",
+    "__version__",
+    "asgi",
+    "install",
+    "profile",
+    "stage",
+    "uninstall",
+    "wsgi",
+]
 
 _HOMES = {
     "install": "queryscope.adapters",
@@ -29,8 +38,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name == "wsgi":
-        return import_module("queryscope.wsgi")
+    if name in ("asgi", "wsgi"):
+        return import_module(f"queryscope.{name}")
     if name == "__version__":
         # Looked up when asked for: it costs more than all the rest of the import.
         from importlib.metadata import PackageNotFoundError, version

@@ -6,6 +6,8 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from queryscope import adapters
+from queryscope import runtime as runtimes
 from queryscope.runtime import Runtime, viewer_path
 from queryscope.trace import guard
 
@@ -22,6 +24,70 @@ before_first: list[Callable[[], None]] = []
 first at a time may both call."""
 
 
+_OWN = frozenset({"app", "_settings", "_debug", "_runtime"})
+
+
+class Wrapper:
+    """What the middlewares around a whole application share: settings, hooks, attributes.
+
+    Args:
+        app: The application.
+        settings: Settings by name, see ``queryscope.settings.Settings``.
+        debug: Development mode; None: as the application says at the first request.
+
+    Raises:
+        SettingsError: A setting is unknown or ill-typed.
+    """
+
+    source: str
+    """Where the settings stand, for error texts."""
+
+    def __init__(self, app: Any, settings: Mapping[str, Any] | None, debug: bool | None) -> None:  # noqa: FBT001 - handed on by name
+        """Check the settings; hooks are installed here, threads start with the first Trace."""
+        self.app = app
+        self._settings = dict(settings or {})
+        self._debug = debug
+        self._runtime: Runtime | None = None
+        self._configured({})
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the application's own attributes: ``app.test_client()`` goes on working."""
+        if name == "app":
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set the application's own attributes: ``app.secret_key = ...`` must reach it."""
+        if name in _OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.app, name, value)
+
+    def debugs(self, request: Mapping[str, Any]) -> bool:
+        """Tell whether the application says that it is in debug; overridden.
+
+        Args:
+            request: What the server tells of the first request, empty before it.
+        """
+        raise NotImplementedError
+
+    def in_force(self, request: Mapping[str, Any]) -> Runtime:
+        """Return the runtime; the first request decides whether the application is in debug."""
+        if self._runtime is None:
+            try:
+                self._runtime = self._configured(request)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "request.configure")
+                self._runtime = runtimes.get()
+        return self._runtime
+
+    def _configured(self, request: Mapping[str, Any]) -> Runtime:
+        debug = self.debugs(request) if self._debug is None else self._debug
+        found = runtimes.configure(self._settings, source=self.source, debug=debug)
+        adapters.install_loaded()
+        return found
+
+
 def begin(runtime: Runtime, environ: Mapping[str, Any]) -> Recorder | None:
     """Return an open Recorder for a request, None when it is not recorded.
 
@@ -29,6 +95,14 @@ def begin(runtime: Runtime, environ: Mapping[str, Any]) -> Recorder | None:
         runtime: The runtime in force.
         environ: The WSGI environment, or a mapping with its names.
     """
+    try:
+        return _begun(runtime, environ)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "request.begin")
+        return None
+
+
+def _begun(runtime: Runtime, environ: Mapping[str, Any]) -> Recorder | None:
     settings = runtime.settings
     path = str(environ.get("PATH_INFO") or "/")
     if not settings.enabled or any(path.startswith(prefix) for prefix in settings.ignore_paths):
@@ -46,6 +120,12 @@ def begin(runtime: Runtime, environ: Mapping[str, Any]) -> Recorder | None:
         recorder.w3c_trace_id = match[1]
     recorder.open()
     return recorder
+
+
+def name_by_route(recorder: Recorder, route: str) -> None:
+    """Name a request's Trace by its route: requests for two objects have one name."""
+    recorder.attributes["route"] = route
+    recorder.name = f"{recorder.attributes['method']} {route}"
 
 
 def headers(runtime: Runtime, recorder: Recorder, elapsed_ns: int) -> list[tuple[str, str]]:
@@ -100,12 +180,21 @@ def _base_url(environ: Mapping[str, Any]) -> str:
     return f"{scheme}://{host}"
 
 
+def is_viewers(runtime: Runtime, environ: Mapping[str, Any]) -> bool:
+    """Tell whether a request may be the viewer's, by its path alone."""
+    if not runtime.viewer:
+        return False
+    path = str(environ.get("PATH_INFO") or "")
+    return path.startswith(runtime.settings.viewer_path[:-1])
+
+
 def view(runtime: Runtime, environ: Mapping[str, Any]) -> Any:
     """Return the viewer's Answer to this request, None when it is the application's."""
-    if not runtime.viewer:
+    if not is_viewers(runtime, environ):
         return None
-    path = str(environ.get("PATH_INFO") or "")
-    if not path.startswith(runtime.settings.viewer_path[:-1]):
+    try:
+        # By name: the viewer stands above the adapters, and most processes never need it.
+        return import_module("queryscope.web.viewer").answer(runtime, environ)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "request.viewer")
         return None
-    # By name: the viewer stands above the adapters, and most processes never need it.
-    return import_module("queryscope.web.viewer").answer(runtime, environ)

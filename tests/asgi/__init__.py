@@ -1,0 +1,1 @@
+"""Tests of the ASGI adapter, on plain applications, Starlette, FastAPI and uvicorn."""

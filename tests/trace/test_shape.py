@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from queryscope.trace.shape import MAX_CACHED_CHARS, MAX_READ_CHARS, shape_of
+from queryscope.trace.shape import MAX_CACHED_CHARS, MAX_READ_CHARS, shape_of, without_literals
 
 VENDORS = ("sqlite", "postgresql", "mysql", "mariadb", "")
 
@@ -434,3 +434,23 @@ def test_long_statements_are_not_cached():
     statement = "SELECT a FROM t WHERE b = '" + "x" * MAX_CACHED_CHARS + "'"
     assert shape_of(statement) is not shape_of(statement)
     assert shape_of(statement) == shape_of(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "vendor", "kept"),
+    [
+        ("SELECT a FROM t WHERE b = 'secret' AND c = 4", "sqlite",
+         "SELECT a FROM t WHERE b = ? AND c = ?"),
+        ("SELECT 1 AS a FROM t WHERE id IN (1, %s, %(x)s)", "postgresql",
+         "SELECT ? AS a FROM t WHERE id IN (?, %s, %(x)s)"),
+        ('SELECT "secret" FROM t', "mysql", "SELECT ? FROM t"),
+        ('SELECT "name" FROM t', "postgresql", 'SELECT "name" FROM t'),
+        ("SELECT $$secret$$, $1, :name, ? FROM t2", "postgresql", "SELECT ?, $1, :name, ? FROM t2"),
+        ("SELECT E'it\\'s secret' -- 'kept'\nFROM t", "postgresql", "SELECT ? -- 'kept'\nFROM t"),
+        ("SELECT 'never closed", "sqlite", "SELECT ?"),
+    ],
+)  # fmt: skip
+def test_literals_are_taken_out_and_the_shape_stays(statement, vendor, kept):
+    """Values in the text become ``?``; placeholders, names and comments stay, and the shape."""
+    assert without_literals(statement, vendor) == kept
+    assert shape_of(kept, vendor) == shape_of(statement, vendor)

@@ -104,6 +104,8 @@ _LEXERS = {
     "mssql": _BRACKETS,
 }
 """By vendor; PostgreSQL and unknown ones read as the standard does, with dollar quotes."""
+_PERHAPS_LITERAL = re.compile(r"['\"$]|\b\d")
+_PLACEHOLDER = re.compile(r"%s|%\(\w+\)s|\?\d*|:\w+|\$\w+|@@?\w[\w.$]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 _TRANSACTION = {"BEGIN", "START", "COMMIT", "ROLLBACK", "END", "ABORT"}
@@ -183,6 +185,35 @@ def shape_of(statement: str, vendor: str = "") -> Shape:
     if len(statement) > MAX_CACHED_CHARS:
         return _read(statement[:MAX_READ_CHARS], _LEXERS.get(vendor, _STANDARD))
     return _cached(statement, _LEXERS.get(vendor, _STANDARD))
+
+
+def without_literals(statement: str, vendor: str = "") -> str:
+    """Return a statement with ``?`` in place of every value written into its text.
+
+    Placeholders, list lengths, comments and layout stay, and with them the shape.
+
+    Args:
+        statement: The text as sent.
+        vendor: As for ``shape_of``.
+    """
+    if _PERHAPS_LITERAL.search(statement) is None:
+        return statement
+    lexer = _LEXERS.get(vendor, _STANDARD)
+    parts: list[str] = []
+    position, end = 0, len(statement)
+    while position < end:
+        match = lexer.match(statement, position)
+        assert match is not None  # noqa: S101 - the alternatives cover every character
+        text = match.group()
+        after = match.end()
+        if match.lastgroup == "comment" and text == "/*":
+            after = _comment_end(statement, after)
+            text = statement[position:after]
+        elif match.lastgroup == "value" and not _PLACEHOLDER.fullmatch(text):
+            text = "?"
+        parts.append(text)
+        position = after
+    return "".join(parts)
 
 
 @lru_cache(maxsize=4096)

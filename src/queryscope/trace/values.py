@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from queryscope.trace.shape import without_literals
+
 if TYPE_CHECKING:
     from queryscope.trace.events import Query, Trace
 
@@ -82,21 +84,27 @@ def _moment(value: datetime | time) -> str:
 def without_values(trace: Trace) -> Trace:
     """Return a Trace, nested ones included, without the values of statements.
 
-    Parameters go; in error texts what the database quotes of the data is folded away. The
-    digests in ``parameters_key`` stay: no value can be read back from them.
+    Parameters go, and the literals in the text of statements; in error texts what the database
+    quotes of the data is folded away. The digests in ``parameters_key`` stay: no value can be
+    read back from them.
     """
+    texts: dict[tuple[str, str], str] = {}
     return replace(
         trace,
         error=_folded(trace.error),
-        queries=tuple(_without(query) for query in trace.queries),
+        queries=tuple(_without(query, texts) for query in trace.queries),
         children=tuple(without_values(child) for child in trace.children),
     )
 
 
-def _without(query: Query) -> Query:
-    if query.parameters is None and query.error is None:
+def _without(query: Query, texts: dict[tuple[str, str], str]) -> Query:
+    key = query.statement, query.vendor
+    text = texts.get(key)
+    if text is None:
+        text = texts[key] = without_literals(*key)
+    if text is query.statement and query.parameters is None and query.error is None:
         return query
-    return query._replace(parameters=None, error=_folded(query.error))
+    return query._replace(statement=text, parameters=None, error=_folded(query.error))
 
 
 def _folded(error: str | None) -> str | None:

@@ -8,7 +8,15 @@ from django.db.models import Count, Prefetch
 from django.forms import modelform_factory
 from django.template import Context, Template
 
-from tests.django.library.models import Author, Book, BookDetail, Genre, Publisher, Tag
+from tests.django.library.models import (
+    Author,
+    Book,
+    BookDetail,
+    Genre,
+    Publisher,
+    Review,
+    Tag,
+)
 from tests.django.recorded import here, recorded
 
 
@@ -231,3 +239,30 @@ def test_form_field_is_named_by_the_users_tag(books, hooked):
     if hooked == "full":  # light recording reads the innermost node only
         assert (query.origin.first.line, query.origin.first.source) == (2, "form")
     assert query.origin.frame.function == "test_form_field_is_named_by_the_users_tag"
+
+
+def test_one_line_that_reads_two_keys_to_one_table_names_both(hooked, books):
+    """The statements are equal and come the same way; only the frames tell the keys apart."""
+    book = books[0]
+    children = [
+        found
+        for _ in range(2)
+        for found in (Review.objects.get(book=book), BookDetail.objects.get(book=book))
+    ]
+    with recorded(hooked) as run:
+        for child in children:
+            assert child.book == book
+    assert len({query.statement for query in run.queries}) == 1
+    assert [query.load.owner.rpartition(".")[2] for query in run.queries] == [
+        "Review",
+        "BookDetail",
+    ] * 2
+
+
+def test_one_line_that_counts_several_rows_children_tells_their_parents(hooked, books):
+    """A manager's label is not remembered with the first parent's row in it."""
+    with recorded(hooked) as run:
+        for book in books[:3]:
+            assert len(book.reviews.all()) == 1
+    assert [query.load.attribute for query in run.queries] == ["reviews"] * 3
+    assert len({query.load.parent for query in run.queries}) == 3

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
+    from queryscope.trace.codes import Reader
     from queryscope.trace.recorder import RawLabel
 
 QUERY_MARK = "_queryscope_query"
@@ -81,7 +82,8 @@ def identity(instance: Any) -> int | None:
 
 def loaded_by(instance: Any) -> int | None:
     """Return the uid of the statement that loaded an instance, if it carries one."""
-    found = instance._state.__dict__.get(QUERY_MARK)
+    # Not from ``__dict__``: asking for it makes a dict of an object that has none yet.
+    found = getattr(instance._state, QUERY_MARK, None)
     return found if type(found) is int else None
 
 
@@ -100,6 +102,20 @@ class ForwardSource:
             False, False, 0,
         )  # fmt: skip
         return static, identity(instance), 1, loaded_by(instance)
+
+    def follow(self, label: RawLabel, *, full: bool) -> Reader:  # noqa: ARG002 - the protocol's
+        """See ``LabelSource``: one line may read several keys to one table."""
+        static = label[0]
+        owner, name = static[3], static[4]
+
+        def read(frame: FrameType) -> RawLabel:
+            names = frame.f_locals
+            instance = names["instance"]
+            if instance.__class__ is owner and names["self"].field.name == name:
+                return static, identity(instance), 1, loaded_by(instance)
+            return self.read(frame)
+
+        return read
 
 
 class ReverseOneToOneSource:
@@ -213,6 +229,28 @@ class QuerySetSource:
         """See ``LabelSource``."""
         return self.label(frame.f_locals["self"])
 
+    def follow(self, label: RawLabel, *, full: bool) -> Reader | None:
+        """See ``LabelSource``: the text tells the relation, the row and the maker it does not."""
+        static = label[0]
+        relation, owner, created = static[2], static[3], static[7]
+        if not relation and not full:
+            return None
+        if relation and relation.startswith("generic"):
+            return self.read  # its parent stands in the conditions
+
+        def read(frame: FrameType) -> RawLabel:
+            queryset = frame.f_locals["self"]
+            parent = queryset._hints.get("instance")
+            if (parent is None) if not relation else (parent.__class__ is owner):
+                query = queryset._query
+                if query.__dict__.get(CREATED_MARK, 0) == created:
+                    if parent is None:
+                        return label
+                    return static, identity(parent), 1, loaded_by(parent)
+            return self.label(queryset)
+
+        return read
+
     def label(self, queryset: Any) -> RawLabel:
         """Return the label of a queryset that is being evaluated."""
         verb = self.verb
@@ -250,6 +288,10 @@ class IterableSource(QuerySetSource):
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
         return self.label(frame.f_locals["self"].queryset)
+
+    def follow(self, label: RawLabel, *, full: bool) -> Reader | None:  # noqa: ARG002 - as above
+        """See ``LabelSource``: its frame has other locals."""
+        return self.read
 
 
 class CompilerSource:

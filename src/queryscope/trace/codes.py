@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from itertools import islice
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from queryscope.trace.events import Frame, TemplateNode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import FrameType
 
     from queryscope.trace.recorder import RawLabel
@@ -37,7 +38,13 @@ _STDLIB = tuple(
 
 
 class LabelSource(Protocol):
-    """A known ORM function whose frame says what a statement was for."""
+    """A known ORM function whose frame says what a statement was for.
+
+    A source may have a method ``follow(label, *, full) -> Reader | None`` beside ``read``. It is
+    asked once, when a statement came a new way, for what reads the labels of the statements that
+    come the same way afterwards: with the same text, from the same instructions. None says that
+    they have this very label.
+    """
 
     final: bool
     """Frames further out do not overrule it: a prefetch inside an evaluation stays a prefetch."""
@@ -47,6 +54,8 @@ class LabelSource(Protocol):
 
 
 Kind = int | LabelSource
+Reader = Callable[["FrameType"], "RawLabel | None"]
+"""Returns the label that the locals of a frame tell; None, or an error, when they have changed."""
 
 _registered: dict[int, tuple[CodeType, Kind]] = {}
 _user_packages: set[str] = set()

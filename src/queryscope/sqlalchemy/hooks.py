@@ -17,6 +17,7 @@ from sqlalchemy.util import queue
 from queryscope.errors import InstallError
 from queryscope.sqlalchemy import (
     checkouts,
+    greenlets,
     labels,
     loads,
     pools,
@@ -26,7 +27,7 @@ from queryscope.sqlalchemy import (
     statements,
     transactions,
 )
-from queryscope.trace import codes, guard
+from queryscope.trace import codes, guard, recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,10 @@ def _replace(owner: Any, name: str, make: Maker) -> None:
 
 def _patch() -> None:
     _undo.append(pools.new_dialect.clear)
+    awaiting = greenlets.awaiting()
+    if awaiting is not None:
+        recorder.beyond.append(awaiting)
+        _undo.append(lambda: recorder.beyond.remove(awaiting))
     # Its decorators are made with exec: such code has no file that would show whose it is.
     codes.set_packages(user=(), library=("sqlalchemy",))
     for name, function, source in labels.sources():

@@ -19,6 +19,7 @@ from queryscope.trace import codes, guard
 from queryscope.trace.codes import BOUNDARY, JINJA, LIBRARY, NODE, NODE_STEP, USER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Token
     from types import CodeType, FrameType
 
@@ -214,6 +215,11 @@ class Scope:
 
 ACTIVE: ContextVar[Scope | None] = ContextVar("queryscope_scope", default=None)
 active = ACTIVE.get
+
+CAUSE: ContextVar[tuple[int, ...]] = ContextVar("queryscope_cause", default=())
+"""The chain of those who wait for this thread, where a library has lent it to a coroutine."""
+beyond: list[Callable[[], FrameType | None]] = []
+"""Asked for the frame that goes on where the stack of a greenlet ends, one for each adapter."""
 
 
 def recording() -> Recorder | None:
@@ -509,7 +515,8 @@ class Recorder:
         """Walk outwards and return (chain, label source, its frame, the depth of that, marks).
 
         The marks are None when the way cannot be followed again: a template node stands in a
-        frame's locals, which the same code at the same depth does not repeat.
+        frame's locals, which the same code at the same depth does not repeat, and what waits
+        for a greenlet or a thread has no depth from here.
         """
         table = self.table
         get = table.kinds.get
@@ -519,9 +526,16 @@ class Recorder:
         source_frame: FrameType | None = None
         source_depth = 0
         nodes = 0
+        far = False
         for at in range(depth, depth + self.max_frames):
             if frame is None:
-                break
+                frame = None if far else _frame_beyond()
+                far = far or frame is not None
+                if frame is None:
+                    if cause := CAUSE.get():
+                        steps += cause
+                        far = True
+                    break
             code = frame.f_code
             kind = get(id(code))
             if kind is None:
@@ -551,7 +565,8 @@ class Recorder:
         site = self.chains.get(chain)
         if site is None:
             site = self.chains[chain] = len(self.chains)
-        return site, source, source_frame, source_depth, None if nodes else tuple(marks) or None
+        followed = None if nodes or far else tuple(marks) or None
+        return site, source, source_frame, source_depth, followed
 
     def _explore(self, text: str, depth: int) -> tuple[int, RawLabel | None]:
         """Walk from ``depth`` frames above the caller of ``add_query``; remember the way."""
@@ -654,6 +669,15 @@ def _plain_text(statement: Any) -> str:
     if issubclass(type(statement), str):
         return str.__str__(statement)
     return f"<{type(statement).__name__}>"
+
+
+def _frame_beyond() -> FrameType | None:
+    """Return where the stack goes on that ends here, None where it really ends."""
+    for ask in beyond:
+        frame = ask()
+        if frame is not None:
+            return frame
+    return None
 
 
 def _unknown(text: str) -> Way:

@@ -1,0 +1,1 @@
+"""What queryscope must not do to an application, whatever goes wrong."""

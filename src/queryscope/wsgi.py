@@ -6,9 +6,9 @@ import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from queryscope import adapters, requests, runtime
+from queryscope import requests
 from queryscope.trace import codes, guard
-from queryscope.trace.recorder import ACTIVE, Recorder, Scope, clock
+from queryscope.trace.recorder import ACTIVE, Recorder, Scope, clock, describe
 from queryscope.trace.scope import StageBlock
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from queryscope.runtime import Runtime
 
 
-class Middleware:
+class Middleware(requests.Wrapper):
     """Wraps a WSGI application: ``app = queryscope.wsgi.Middleware(app)``.
 
     Args:
@@ -30,6 +30,8 @@ class Middleware:
         SettingsError: A setting is unknown or ill-typed.
     """
 
+    source = "queryscope.wsgi.Middleware"
+
     def __init__(
         self,
         app: Callable[..., Iterable[bytes]],
@@ -38,48 +40,59 @@ class Middleware:
         debug: bool | None = None,
     ) -> None:
         """Check the settings; hooks are installed here, threads start with the first Trace."""
-        self.app = app
-        self._settings = dict(settings or {})
-        self._debug = debug
-        self._runtime: Runtime | None = None
-        runtime.configure(self._settings, source="queryscope.wsgi.Middleware", debug=self._is_debug)
-        adapters.install_loaded()
+        super().__init__(app, settings, debug)
 
-    def __getattr__(self, name: str) -> Any:
-        """Give the application's own attributes: ``app.test_client()`` goes on working."""
-        if name == "app":
-            raise AttributeError(name)
-        return getattr(self.app, name)
-
-    @property
-    def _is_debug(self) -> bool:
-        if self._debug is not None:
-            return self._debug
-        return bool(getattr(self.app, "debug", False)) or os.environ.get("FLASK_DEBUG") == "1"
+    def debugs(self, _: Mapping[str, Any]) -> bool:
+        """See ``Wrapper``."""
+        # app.wsgi_app = Middleware(app.wsgi_app) hands over a method of the Flask object.
+        app = getattr(self.app, "__self__", self.app)
+        return bool(getattr(app, "debug", False)) or os.environ.get("FLASK_DEBUG") == "1"
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one request, the viewer's or the application's."""
-        found = self._in_force()
-        answer = _viewed(found, environ)
+        found = self.in_force(environ)
+        answer = requests.view(found, environ)
         if answer is not None:
             reason = HTTPStatus(answer.status).phrase
             start_response(f"{answer.status} {reason}", [("Content-Type", answer.content_type)])
             return [answer.body]
-        recorder = _begun(found, environ)
-        if recorder is None:
-            return self.app(environ, start_response)
+        before = ACTIVE.get()
+        try:
+            recorder = requests.begin(found, environ)
+            if recorder is None:
+                return self.app(environ, start_response)  # type: ignore[no-any-return]  # it is a WSGI application
+            return self._recorded(found, recorder, environ, start_response)
+        finally:
+            # Wherever a signal handler raised in between: this thread goes on as it came.
+            ACTIVE.set(before)
 
-        def started(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+    def _recorded(
+        self,
+        found: Runtime,
+        recorder: Recorder,
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
+    ) -> Iterable[bytes]:
+        """Answer one request inside its Recorder."""
+        environ["queryscope.recorder"] = recorder
+
+        def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             try:
                 recorder.attributes["status"] = status.partition(" ")[0]
                 _name_by_route(recorder, environ)
                 more = requests.headers(found, recorder, clock() - recorder.start_ns)
-                headers = [*headers, *more]
+                if type(headers) is list:  # what is none, the server refuses
+                    headers = [*headers, *more]
             except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
                 guard.caught(error, "wsgi.start_response")
-            return start_response(status, headers, *rest)
+            if exc_info is None:
+                return start_response(status, headers)
+            try:
+                return start_response(status, headers, exc_info)
+            finally:
+                del exc_info  # the traceback holds this frame
 
         try:
             with StageBlock("application", "view"):
@@ -88,50 +101,77 @@ class Middleware:
             requests.end(found, recorder, environ, error)
             raise
         recorder.leave()
-        return Body(body, found, recorder, environ)
-
-    def _in_force(self) -> Runtime:
-        """Return the runtime; the first request decides whether the application is in debug."""
-        if self._runtime is None:
-            try:
-                self._runtime = runtime.configure(
-                    self._settings, source="queryscope.wsgi.Middleware", debug=self._is_debug
-                )
-                adapters.install_loaded()
-            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-                guard.caught(error, "wsgi.configure")
-                self._runtime = runtime.get()
-        return self._runtime
+        try:
+            return _ending(body, found, recorder, environ)
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "wsgi.body")
+            requests.end(found, recorder, environ)
+            return body  # type: ignore[no-any-return]  # it is a WSGI application's
 
 
 codes.register(Middleware.__call__, codes.BOUNDARY)
+
+
+def _ending(
+    body: Any, found: Runtime, recorder: Recorder, environ: dict[str, Any]
+) -> Iterable[bytes]:
+    """Return what the server gets for the application's body: closing it ends the Trace.
+
+    As far as a server may look at a body, it sees the same: a list stays a list (of one item it
+    makes the Content-Length), and a file in the server's own wrapper is sent by the server.
+    """
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and issubclass(type(body), wrapper):
+        close = getattr(body, "close", None)
+        try:
+            body.close = _Closing(close, found, recorder, environ)
+        except (AttributeError, TypeError):  # a wrapper made in C: its close cannot be seen
+            requests.end(found, recorder, environ)
+        return body  # type: ignore[no-any-return]
+    if type(body) is list:
+        return _List(body, _Closing(None, found, recorder, environ))
+    if hasattr(type(body), "__len__"):
+        return _SizedBody(body, found, recorder, environ)
+    return Body(body, found, recorder, environ)
+
+
+class _Closing:
+    """Closes a body that runs nothing of the application while it is sent, then ends the Trace."""
+
+    __slots__ = ("_close", "_environ", "_recorder", "_runtime")
+
+    def __init__(
+        self, close: Any, found: Runtime, recorder: Recorder, environ: Mapping[str, Any]
+    ) -> None:
+        self._close = close
+        self._runtime = found
+        self._recorder = recorder
+        self._environ = environ
+
+    def __call__(self) -> None:
+        try:
+            close, self._close = self._close, None  # it may be a method of what holds us
+            if close is not None:
+                close()
+        finally:
+            requests.end(self._runtime, self._recorder, self._environ)
+
+
+class _List(list[bytes]):
+    """A list body."""
+
+    __slots__ = ("close",)
+
+    def __init__(self, body: list[bytes], close: Callable[[], None]) -> None:
+        super().__init__(body)
+        self.close = close
 
 
 def _name_by_route(recorder: Recorder, environ: dict[str, Any]) -> None:
     """Name the Trace by its route where the framework tells it: werkzeug leaves its request."""
     rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
     if isinstance(rule, str):
-        recorder.attributes["route"] = rule
-        recorder.name = f"{recorder.attributes['method']} {rule}"
-
-
-def _viewed(found: Runtime, environ: dict[str, Any]) -> Any:
-    try:
-        return requests.view(found, environ)
-    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-        guard.caught(error, "wsgi.viewer")
-        return None
-
-
-def _begun(found: Runtime, environ: dict[str, Any]) -> Recorder | None:
-    try:
-        recorder = requests.begin(found, environ)
-        if recorder is not None:
-            environ["queryscope.recorder"] = recorder
-    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-        guard.caught(error, "wsgi.begin")
-        return None
-    return recorder
+        requests.name_by_route(recorder, rule)
 
 
 class Body:
@@ -163,22 +203,32 @@ class Body:
             if self._iterator is None:
                 self._iterator = iter(self._body)
             return next(self._iterator)
-        if self._iterator is None:
-            self._stage = recorder.begin_stage("response iteration", "iteration", -1)
-        token = ACTIVE.set(Scope(recorder, self._stage))
+        before = ACTIVE.get()
         try:
+            if self._iterator is None:
+                self._stage = recorder.begin_stage("response iteration", "iteration", -1)
+            ACTIVE.set(Scope(recorder, self._stage))
             if self._iterator is None:
                 self._iterator = iter(self._body)
             return next(self._iterator)
+        except BaseException as error:
+            recorder.end_stage(self._stage)
+            if recorder.error is None and not isinstance(error, StopIteration):
+                recorder.error = describe(error)  # the server closes as if all were well
+            raise
         finally:
-            ACTIVE.reset(token)
+            ACTIVE.set(before)
 
     def close(self) -> None:
         """Close the application's body, then end the Trace."""
         recorder = self._recorder
         error: BaseException | None = None
-        token = None if recorder.closed else ACTIVE.set(Scope(recorder, self._stage))
+        before = ACTIVE.get()
         try:
+            if not recorder.closed:
+                ACTIVE.set(Scope(recorder, self._stage))
+            # An iterator that the body made dies with the loop over it, not with the body.
+            self._iterator = None
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
@@ -186,10 +236,16 @@ class Body:
             error = raised
             raise
         finally:
-            if token is not None:
-                ACTIVE.reset(token)
+            ACTIVE.set(before)
             recorder.end_stage(self._stage)
             requests.end(self._runtime, recorder, self._environ, error)
+
+
+class _SizedBody(Body):
+    """A body whose length a server may ask for."""
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]
 
 
 codes.register(Body.__next__, codes.BOUNDARY)

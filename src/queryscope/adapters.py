@@ -38,21 +38,35 @@ def install(engine: Any = None) -> None:
             "install() found no ORM: SQLAlchemy is not installed and Django is not imported. "
             'Install one of them, for example with: pip install "queryscope[sqlalchemy]"'
         )
+    _install_carriers()
 
 
 def install_loaded() -> None:
-    """Install the hooks of the ORMs that this process has imported already."""
+    """Install the hooks of the ORMs that this process has imported already, and of threads."""
     if "sqlalchemy.orm" in sys.modules or "sqlalchemy.engine" in sys.modules:
         adapter = import_module("queryscope.sqlalchemy")
         if not adapter.installed():
             adapter.install()
     if "django.db" in sys.modules:
         import_module("queryscope.django.hooks").install(full=runtime.get().full)
+    _install_carriers()
+
+
+def _install_carriers() -> None:
+    """Let Traces follow work into threads, thread pools and greenlets."""
+    import_module("queryscope.stdlib").install()
+    if "gevent" in sys.modules:
+        import_module("queryscope.gevent").install()
 
 
 def uninstall() -> None:
     """Take every hook of every adapter out again, and stop the writer."""
-    for name in ("queryscope.sqlalchemy", "queryscope.django.hooks"):
+    for name in (
+        "queryscope.sqlalchemy",
+        "queryscope.django.hooks",
+        "queryscope.stdlib",
+        "queryscope.gevent",
+    ):
         module = sys.modules.get(name)
         if module is not None:
             module.uninstall()

@@ -7,7 +7,6 @@ Recorder is kept alive by them.
 
 from __future__ import annotations
 
-from itertools import islice
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -46,14 +45,7 @@ class Lasting(Generic[Fact]):
 
     def opened_at(self, recorder: Recorder, frame: FrameType | None) -> int:
         """Remember where the fact was asked for; return the site in ``recorder``."""
-        site = recorder.site(frame)
-        chains = recorder.chains
-        # A new chain is the last one, which is the usual case.
-        self.chain = (
-            next(reversed(chains))
-            if site == len(chains) - 1
-            else next(islice(chains, site, None), ())
-        )
+        site, self.chain = recorder.place(frame)
         return site
 
     def within(self, recorder: Recorder) -> Fact:
@@ -64,7 +56,7 @@ class Lasting(Generic[Fact]):
         fact: Fact = _copied(self.first)
         site = -1
         if self.chain:
-            site = recorder.chains.setdefault(self.chain, len(recorder.chains))
+            site = recorder.number(self.chain)
         self.add(recorder, fact, site)
         return fact
 

@@ -103,7 +103,8 @@ class _Freezer:
         self.recorder = recorder
         self.key = key
         self.base = recorder.start_ns
-        self.origins = [self._origin(chain) for chain in recorder.chains]
+        chains = list(recorder.chains.items())  # in one step: a late thread may add one
+        self.origins = {site: self._origin(chain) for chain, site in chains}
         self.keys: dict[str, str] = {}
         self.parents: dict[int, int] = {}
         self.session_numbers: dict[int, int] = {}
@@ -133,7 +134,7 @@ class _Freezer:
                 self._transaction(n, item) for n, item in enumerate(recorder.transactions)
             ),
             stages=self._stages(queries),
-            orphans=recorder.orphans,
+            orphans=recorder.orphans + (0 if recorder.late is None else recorder.late.orphans),
             dropped=dict(recorder.dropped),
             unlabelled=recorder.label_failures,
             failures=guard.failures(),
@@ -163,7 +164,7 @@ class _Freezer:
         return Origin(tuple(steps)) if steps else NOWHERE
 
     def _at(self, site: int) -> Origin:
-        return self.origins[site] if 0 <= site < len(self.origins) else NOWHERE
+        return self.origins.get(site, NOWHERE)
 
     def _queries(self) -> tuple[Query, ...]:
         recorder = self.recorder

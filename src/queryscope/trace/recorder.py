@@ -14,6 +14,7 @@ import time
 from contextvars import ContextVar
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from queryscope.trace import codes, guard
 from queryscope.trace.codes import BOUNDARY, JINJA, LIBRARY, NODE, NODE_STEP, USER
@@ -30,6 +31,8 @@ _getframe = sys._getframe
 
 MAX_SESSIONS = 2_000
 """Sessions, checkouts, transactions and stages kept in one Trace, each; more are counted."""
+MAIN_BOTTOMS = frozenset({"<module>", "_run_module_as_main"})
+"""Functions in which the stack of a main thread begins."""
 MAX_CHILDREN = 500
 """Nested Traces kept under one Trace."""
 MAX_NODES = 5_000
@@ -205,7 +208,7 @@ class OpenStage:
 class Scope:
     """What the context variable holds: the innermost Recorder and the stage we are in."""
 
-    __slots__ = ("recorder", "stage")
+    __slots__ = ("__weakref__", "recorder", "stage")
 
     def __init__(self, recorder: Recorder, stage: int) -> None:
         """Name a place inside a Recorder; ``stage`` is -1 outside every stage."""
@@ -243,10 +246,12 @@ class Recorder:
         queries: Raw statements, see ``add_query``.
         rows: Rows fetched by the uid of the statement.
         orphans: Facts that came after ``close``.
+        late: Takes, and only counts, the facts of what goes on after ``close``.
     """
 
     __slots__ = (
         "attributes",
+        "carried",
         "chains",
         "checkouts",
         "children",
@@ -261,11 +266,13 @@ class Recorder:
         "label_failures",
         "labels",
         "last",
+        "late",
         "max_frames",
         "max_queries",
         "max_statement_chars",
         "mode",
         "name",
+        "next_chain",
         "nodes",
         "opened",
         "orphans",
@@ -317,6 +324,7 @@ class Recorder:
         self.labels: dict[RawLabel, RawLabel] = {}
         self.label_failures = 0
         self.chains: dict[tuple[int, ...], int] = {}
+        self.next_chain = itertools.count().__next__
         self.nodes: dict[int, Any] = {}
         self.sessions: list[OpenSession] = []
         self.checkouts: list[OpenCheckout] = []
@@ -324,6 +332,8 @@ class Recorder:
         self.stages: list[OpenStage] = []
         self.children: list[Recorder] = []
         self.opened: dict[int, Recorder] = {}
+        self.carried: dict[int, ref[Scope]] = {}
+        self.late: Recorder | None = None
         self.dropped: dict[str, int] = {}
         self.orphans = 0
         self.closed = False
@@ -339,7 +349,7 @@ class Recorder:
         self.outer = recording()
         if self.outer is not None:
             self.outer.opened[id(self)] = self
-        scope = Scope(self, -1)
+        scope = self.carry(-1)
         self.started_at_ns = time.time_ns()
         self.start_ns = clock()
         before = ACTIVE.get()
@@ -386,15 +396,63 @@ class Recorder:
             self.error = describe(error)
         outer = self.outer
         if outer is not None and not outer.closed:
-            outer.opened.pop(id(self), None)
-            if len(outer.children) < MAX_CHILDREN:
+            if outer.opened.pop(id(self), None) is None:
+                pass  # another thread closed this one at the same moment
+            elif len(outer.children) < MAX_CHILDREN:
                 outer.children.append(self)
             else:
                 outer.drop("children", 1)
+        if self.carried:
+            self._let_go()
+
+    # -- places that work which goes on after the end still has --------------------------------
+
+    def carry(self, stage: int) -> Scope:
+        """Return a place in this Trace that keeps nothing of it alive once it has ended.
+
+        A thread, task or greenlet may go on long after its request, with the Scope in its
+        context.
+        """
+        scope = Scope(self, stage)
+        self._hold(scope)
+        return scope
+
+    def _hold(self, scope: Scope) -> None:
+        carried = self.carried
+        key = next_uid()
+        carried[key] = ref(scope, lambda _: carried.pop(key, None))
+        if self.closed:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Hand every place over to the Recorder around this one, or to ``late`` if none is open."""
+        target = self.outer
+        while target is not None and target.closed:
+            target = target.outer
+        for key, held in list(self.carried.items()):
+            self.carried.pop(key, None)
+            scope = held()
+            if scope is None:
+                continue
+            scope.stage = -1  # first: an index of this Trace means nothing in the other
+            if target is not None:
+                scope.recorder = target
+                target._hold(scope)
+                continue
+            if self.late is None:
+                late = Recorder(self.kind, self.name)
+                late.closed = True
+                self.late = late
+            scope.recorder = self.late
+
+    # Threads share a Recorder without a lock: CPython changes threads only where a call is made
+    # or a loop jumps back, so that ``x += 1`` is one step unless its value comes from a call.
 
     def drop(self, what: str, count: int) -> None:
         """Count something that a cap kept out."""
-        self.dropped[what] = self.dropped.get(what, 0) + count
+        dropped = self.dropped
+        dropped.setdefault(what, 0)
+        dropped[what] += count
 
     # -- the hot path ---------------------------------------------------------------------
 
@@ -428,9 +486,8 @@ class Recorder:
             return 0
         queries = self.queries
         if len(queries) >= self.max_queries:
-            dropped = self.dropped
-            dropped["queries"] = dropped.get("queries", 0) + 1
-            dropped["query_ns"] = dropped.get("query_ns", 0) + end_ns - start_ns
+            self.drop("queries", 1)
+            self.drop("query_ns", end_ns - start_ns)
             return 0
         if type(statement) is not str:
             statement = _plain_text(statement)
@@ -502,21 +559,35 @@ class Recorder:
         nodes of a template are read in full recording; in light recording only the innermost,
         since reading one frame's locals costs as much as ten frames.
         """
-        site, source, source_frame, _, _ = self._walk(frame, 0)
-        return site, self._label(source, source_frame)
+        chain, source, source_frame, _, _ = self._walk(frame, 0)
+        return self.number(chain), self._label(source, source_frame)
 
     def site(self, frame: FrameType | None) -> int:
         """Walk outwards and return the index of the chain, without reading a label."""
-        return self._walk(frame, 0)[0]
+        return self.number(self._walk(frame, 0)[0])
+
+    def place(self, frame: FrameType | None) -> tuple[int, tuple[int, ...]]:
+        """Walk outwards and return (index of the chain, the chain)."""
+        chain = self._walk(frame, 0)[0]
+        return self.number(chain), chain
+
+    def number(self, chain: tuple[int, ...]) -> int:
+        """Return the index of a chain, a new one for a new chain.
+
+        Where two threads bring the same new chain at a time, one number is never used.
+        """
+        site = self.chains.get(chain)
+        return self.chains.setdefault(chain, self.next_chain()) if site is None else site
 
     def _walk(
         self, frame: FrameType | None, depth: int
-    ) -> tuple[int, Any, FrameType | None, int, tuple[Mark, ...] | None]:
+    ) -> tuple[tuple[int, ...], Any, FrameType | None, int, tuple[Mark, ...] | None]:
         """Walk outwards and return (chain, label source, its frame, the depth of that, marks).
 
         The marks are None when the way cannot be followed again: a template node stands in a
         frame's locals, which the same code at the same depth does not repeat, and what waits
-        for a greenlet or a thread has no depth from here.
+        for a greenlet or a thread has no depth from here. A stack that ends early, as a
+        greenlet's does, has no mark at its end: the same function may be called further in.
         """
         table = self.table
         get = table.kinds.get
@@ -527,6 +598,8 @@ class Recorder:
         source_depth = 0
         nodes = 0
         far = False
+        bottom = True
+        code: CodeType | None = None
         for at in range(depth, depth + self.max_frames):
             if frame is None:
                 frame = None if far else _frame_beyond()
@@ -547,6 +620,7 @@ class Recorder:
                 marks.append((at, code, frame.f_lasti))
             elif kind is BOUNDARY:
                 marks.append((at, code, frame.f_lasti))
+                bottom = False
                 break
             elif kind is NODE:
                 if self.full or not nodes:
@@ -561,17 +635,18 @@ class Recorder:
                 source_frame = frame
                 source_depth = at
             frame = frame.f_back
-        chain = tuple(steps)
-        site = self.chains.get(chain)
-        if site is None:
-            site = self.chains[chain] = len(self.chains)
+        else:
+            bottom = False
+        if bottom and code is not None and code.co_name not in MAIN_BOTTOMS:
+            far = True
         followed = None if nodes or far else tuple(marks) or None
-        return site, source, source_frame, source_depth, followed
+        return tuple(steps), source, source_frame, source_depth, followed
 
     def _explore(self, text: str, depth: int) -> tuple[int, RawLabel | None]:
         """Walk from ``depth`` frames above the caller of ``add_query``; remember the way."""
         # 0 is this frame, 1 add_query, 2 its caller. Marks count from add_query, which follows.
-        site, source, frame, at, marks = self._walk(_getframe(depth + 2), depth + 1)
+        chain, source, frame, at, marks = self._walk(_getframe(depth + 2), depth + 1)
+        site = self.number(chain)
         label = self._label(source, frame)
         # Which row a statement is for differs from one to the next, and in full recording also
         # where it was made. A label that says nothing of either need not be read again.
@@ -611,7 +686,8 @@ class Recorder:
         if self.statement_chars > MAX_STATEMENT_TOTAL_CHARS:
             self.drop("statement_tails", 1)
             return _unknown(kept[:CUT_STATEMENT_CHARS])
-        self.statement_chars += len(kept)
+        size = len(kept)
+        self.statement_chars += size
         way = ways[kept] = _unknown(kept)
         return way
 
@@ -640,8 +716,13 @@ class Recorder:
         """Start a stage and return its index, -1 when it is only counted."""
         if not self._room(self.stages, "stages"):
             return -1
-        self.stages.append(OpenStage(name, kind, parent, get_ident()))
-        return len(self.stages) - 1
+        stage = OpenStage(name, kind, parent, get_ident())
+        stages = self.stages
+        stages.append(stage)
+        index = len(stages) - 1
+        while stages[index] is not stage:  # another thread has begun one since then
+            index -= 1
+        return index
 
     def end_stage(self, index: int) -> None:
         """End a stage; its inner stages that are still open end with it."""

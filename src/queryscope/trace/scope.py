@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from queryscope.trace import guard
 from queryscope.trace.recorder import ACTIVE, Scope, active
@@ -18,14 +18,12 @@ class StageBlock:
         place: What its context points at inside it, None when it does nothing.
     """
 
-    __slots__ = ("_index", "_kind", "_name", "_recorder", "_token", "place")
+    __slots__ = ("_kind", "_name", "_token", "place")
 
     def __init__(self, name: str, kind: str) -> None:
         """Prepare a stage; it begins on entry."""
         self._name = name
         self._kind = kind
-        self._recorder: Any = None
-        self._index = -1
         self.place: Scope | None = None
         self._token: Token[Scope | None] | None = None
 
@@ -35,19 +33,20 @@ class StageBlock:
         if scope is None or scope.recorder.closed:
             return
         try:
-            self._recorder = scope.recorder
-            self._index = scope.recorder.begin_stage(self._name, self._kind, scope.stage)
-            self.place = Scope(scope.recorder, self._index)
+            recorder = scope.recorder
+            index = recorder.begin_stage(self._name, self._kind, scope.stage)
+            self.place = recorder.carry(index)
             self._token = ACTIVE.set(self.place)
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "stage")
 
     def __exit__(self, *_: object) -> None:
         """End the stage."""
-        if self._recorder is None:
+        place = self.place
+        if place is None:
             return
         try:
-            self._recorder.end_stage(self._index)
+            place.recorder.end_stage(place.stage)
             if self._token is not None:
                 ACTIVE.reset(self._token)
         except Exception as error:

@@ -1,0 +1,1 @@
+"""Tests of the standard library's threads and pools."""

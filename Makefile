@@ -12,13 +12,14 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo "$$python" && break; done)
 
-.PHONY: help install test demo docs screenshots lint format types imports constraints clean
+.PHONY: help install test demo docs screenshots bench-overhead lint format types imports constraints clean
 
 help:
 	@echo "make test         the whole suite (ARGS=... goes to pytest)"
 	@echo "make demo         slow endpoints beside their repaired twins"
 	@echo "make docs         write the generated pages of the reference again"
 	@echo "make screenshots  take the pictures of the report again (needs Chromium)"
+	@echo "make bench-overhead  what recording costs, beside other tools: half an hour; writes a page"
 	@echo "make lint         ruff check and ruff format --check"
 	@echo "make format       let ruff rewrite what it can"
 	@echo "make types        mypy --strict on src"
@@ -52,6 +53,10 @@ docs: $(STAMP)
 
 screenshots: $(STAMP)
 	$(BIN)/python docs/screenshots.py
+
+# On a machine that does little else. The other tools come into environments of their own.
+bench-overhead: $(STAMP)
+	$(BIN)/python benchmarks/overhead/run.py --markdown docs/reference/overhead.md $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

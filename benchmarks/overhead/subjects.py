@@ -1,0 +1,241 @@
+"""What is measured: queryscope, its peers, and nothing at all, each put into its own process.
+
+A maker takes the folder of the databases and returns a Subject. Nothing of queryscope or of a
+peer is imported before its maker runs, so that one process never holds two of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One process: the application without, and with, what is measured.
+
+    Attributes:
+        bare: The application without the middleware of what is measured.
+        recorded: The application with it, None for a process without anything.
+        settle: Finishes what goes on off the request's path.
+    """
+
+    bare: App
+    recorded: App | None = None
+    settle: Callable[[], object] = lambda: None
+
+
+def _handler(*middleware: str) -> App:
+    """Return a WSGI handler of the Django project, with more middleware outside its own."""
+    import shelf_django
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.test.utils import override_settings
+
+    with override_settings(MIDDLEWARE=[*middleware, *shelf_django.MIDDLEWARE]):
+        return WSGIHandler()
+
+
+# -- nothing --------------------------------------------------------------------------------
+
+
+def django_plain(folder: Path) -> Subject:
+    """Django alone."""
+    import shelf_django
+
+    shelf_django.boot(folder)
+    return Subject(_handler())
+
+
+def sqlalchemy_plain(folder: Path) -> Subject:
+    """SQLAlchemy alone."""
+    import shelf_sqlalchemy
+
+    return Subject(shelf_sqlalchemy.boot(folder)[1])
+
+
+# -- queryscope -----------------------------------------------------------------------------
+
+
+def _settings(folder: Path, recording: str) -> dict[str, Any]:
+    """Return the settings of light recording as in production, of full as in development.
+
+    The console line is off: it would measure the terminal.
+    """
+    mode = "production" if recording == "light" else "development"
+    return {"mode": mode, "console": False, "store_path": str(folder / recording / "traces.db")}
+
+
+def _django_queryscope(folder: Path, recording: str) -> Subject:
+    import shelf_django
+
+    shelf_django.boot(folder, options={"QUERYSCOPE": _settings(folder, recording)})
+    recorded = _handler("queryscope.django.Middleware")
+    from queryscope import runtime
+
+    return Subject(_handler(), recorded, lambda: runtime.get().flush(60.0))
+
+
+def _sqlalchemy_queryscope(folder: Path, recording: str) -> Subject:
+    import shelf_sqlalchemy
+
+    _, app = shelf_sqlalchemy.boot(folder)
+    from queryscope import runtime, wsgi
+
+    recorded = wsgi.Middleware(app, _settings(folder, recording))
+    return Subject(app, recorded, lambda: runtime.get().flush(60.0))
+
+
+def django_light(folder: Path) -> Subject:
+    """Django with light recording, as in production."""
+    return _django_queryscope(folder, "light")
+
+
+def django_full(folder: Path) -> Subject:
+    """Django with full recording and the store, as in development."""
+    return _django_queryscope(folder, "full")
+
+
+def sqlalchemy_light(folder: Path) -> Subject:
+    """SQLAlchemy with light recording, as in production."""
+    return _sqlalchemy_queryscope(folder, "light")
+
+
+def sqlalchemy_full(folder: Path) -> Subject:
+    """SQLAlchemy with full recording and the store, as in development."""
+    return _sqlalchemy_queryscope(folder, "full")
+
+
+# -- peers ----------------------------------------------------------------------------------
+
+
+def zeal(folder: Path) -> Subject:
+    """Run zeal; it logs what it finds and does not raise."""
+    import shelf_django
+
+    shelf_django.boot(folder, ["zeal"], {"ZEAL_RAISE": False})
+    return Subject(_handler(), _handler("zeal.middleware.zeal_middleware"))
+
+
+def debug_toolbar(folder: Path) -> Subject:
+    """Run debug-toolbar with its default panels, shown to everybody."""
+    import shelf_django
+    from django.urls import include, path
+
+    shelf_django.boot(
+        folder,
+        ["debug_toolbar"],
+        {"DEBUG_TOOLBAR_CONFIG": {"SHOW_TOOLBAR_CALLBACK": lambda _: True}},
+    )
+    import shelf
+
+    shelf.urlpatterns.append(path("__debug__/", include("debug_toolbar.urls")))
+    return Subject(_handler(), _handler("debug_toolbar.middleware.DebugToolbarMiddleware"))
+
+
+def silk(folder: Path) -> Subject:
+    """Run silk; its tables lie in the application's database, as it documents."""
+    import shelf_django
+    from django.urls import include, path
+
+    shelf_django.boot(folder, ["silk"])
+    import shelf
+
+    shelf.urlpatterns.append(path("silk/", include("silk.urls", namespace="silk")))
+    return Subject(_handler(), _handler("silk.middleware.SilkyMiddleware"), _empty_silk)
+
+
+def _empty_silk() -> None:
+    """Delete what the last request left: what is measured is a request, not a growing table."""
+    from silk.models import Request, Response, SQLQuery
+
+    for model in (SQLQuery, Response, Request):
+        model.objects.all().delete()
+
+
+def _spans() -> Any:
+    """Return a provider that exports to memory, off the request's path, and forgets at settle."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    # Room for the spans of one request, so that none is dropped and none is exported in it.
+    provider.add_span_processor(
+        BatchSpanProcessor(
+            exporter,
+            max_queue_size=16_384,
+            max_export_batch_size=16_384,
+            schedule_delay_millis=60_000,
+        )
+    )
+
+    def settle() -> None:
+        provider.force_flush()
+        exporter.clear()
+
+    return provider, settle
+
+
+def opentelemetry_django(folder: Path) -> Subject:
+    """Trace Django's requests and the SQLite driver's statements; spans are kept in memory."""
+    from opentelemetry.instrumentation.django import DjangoInstrumentor
+    from opentelemetry.instrumentation.sqlite3 import SQLite3Instrumentor
+
+    provider, settle = _spans()
+    SQLite3Instrumentor().instrument(tracer_provider=provider)
+    import shelf_django
+
+    shelf_django.boot(folder)
+    bare = _handler()
+    from django.conf import settings
+
+    before = list(settings.MIDDLEWARE)
+    DjangoInstrumentor().instrument(tracer_provider=provider)
+    added = [name for name in settings.MIDDLEWARE if name not in before]
+    return Subject(bare, _handler(*added), settle)
+
+
+def opentelemetry_sqlalchemy(folder: Path) -> Subject:
+    """Trace WSGI requests and SQLAlchemy's statements; spans are kept in memory."""
+    import shelf_sqlalchemy
+    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+    from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+
+    provider, settle = _spans()
+    engine, app = shelf_sqlalchemy.boot(folder)
+    SQLAlchemyInstrumentor().instrument(engine=engine, tracer_provider=provider)
+    return Subject(app, OpenTelemetryMiddleware(app, tracer_provider=provider), settle)
+
+
+def sqltap(folder: Path) -> Subject:
+    """Run sqltap's WSGI middleware, switched on; what it collects is taken out after a request."""
+    import shelf_sqlalchemy
+    from sqltap.wsgi import SQLTapMiddleware
+
+    _, app = shelf_sqlalchemy.boot(folder)
+    recorded = SQLTapMiddleware(app)
+    recorded.start()
+    return Subject(app, recorded, recorded.collector.queue.clear)
+
+
+MAKERS: Mapping[str, Callable[[Path], Subject]] = {
+    "django-plain": django_plain,
+    "django-light": django_light,
+    "django-full": django_full,
+    "sqlalchemy-plain": sqlalchemy_plain,
+    "sqlalchemy-light": sqlalchemy_light,
+    "sqlalchemy-full": sqlalchemy_full,
+    "zeal": zeal,
+    "debug-toolbar": debug_toolbar,
+    "silk": silk,
+    "opentelemetry-django": opentelemetry_django,
+    "opentelemetry-sqlalchemy": opentelemetry_sqlalchemy,
+    "sqltap": sqltap,
+}

@@ -103,18 +103,25 @@ class _Freezer:
         self.recorder = recorder
         self.key = key
         self.base = recorder.start_ns
-        chains = list(recorder.chains.items())  # in one step: a late thread may add one
+        # Copies, each made in one step: a thread that was interrupted when the Recorder closed may
+        # still add its fact. Statements first, so that what they refer to is there.
+        self.raw = list(recorder.queries)
+        self.sessions = list(recorder.sessions)
+        self.checkouts = list(recorder.checkouts)
+        self.transactions = list(recorder.transactions)
+        self.stages = list(recorder.stages)
+        chains = list(recorder.chains.items())
         self.origins = {site: self._origin(chain) for chain, site in chains}
         self.keys: dict[str, str] = {}
         self.parents: dict[int, int] = {}
-        self.session_numbers: dict[int, int] = {}
-        self.checkout_numbers = {item.uid: n for n, item in enumerate(recorder.checkouts)}
-        self.transaction_numbers = {item.uid: n for n, item in enumerate(recorder.transactions)}
+        self.session_numbers = {item.uid: n for n, item in enumerate(self.sessions)}
+        self.checkout_numbers = {item.uid: n for n, item in enumerate(self.checkouts)}
+        self.transaction_numbers = {item.uid: n for n, item in enumerate(self.transactions)}
+        self.users: dict[int, dict[int, None]] = {}
+        """Threads that sent a statement on a session, by the session's uid, in order."""
 
     def trace(self) -> Trace:
         recorder = self.recorder
-        all_sessions = list(recorder.sessions)
-        self.session_numbers = {item.uid: n for n, item in enumerate(all_sessions)}
         queries = self._queries()
         return Trace(
             id=recorder.id,
@@ -128,10 +135,10 @@ class _Freezer:
             attributes=dict(recorder.attributes),
             error=recorder.error,
             queries=queries,
-            sessions=tuple(self._session(n, item) for n, item in enumerate(all_sessions)),
+            sessions=tuple(self._session(n, item) for n, item in enumerate(self.sessions)),
             checkouts=self._checkouts(queries),
             transactions=tuple(
-                self._transaction(n, item) for n, item in enumerate(recorder.transactions)
+                self._transaction(n, item) for n, item in enumerate(self.transactions)
             ),
             stages=self._stages(queries),
             orphans=recorder.orphans + (0 if recorder.late is None else recorder.late.orphans),
@@ -168,13 +175,15 @@ class _Freezer:
 
     def _queries(self) -> tuple[Query, ...]:
         recorder = self.recorder
-        numbers = {raw[0]: n for n, raw in enumerate(recorder.queries)}
+        numbers = {raw[0]: n for n, raw in enumerate(self.raw)}
         rows = recorder.rows
         keep = recorder.keep_values
         found = []
-        for number, raw in enumerate(recorder.queries):
+        for number, raw in enumerate(self.raw):
             (uid, start, duration, statement, parameters, many, info, checkout, session,
              transaction, thread, stage, site, label, error) = raw  # fmt: skip
+            if session is not None:
+                self.users.setdefault(session.uid, {})[thread] = None
             operation, model = "cursor", ""
             load = created = None
             if label is not None:
@@ -246,7 +255,7 @@ class _Freezer:
             None if item.closed_ns is None else item.closed_ns - self.base,
             self._at(item.site),
             item.thread,
-            tuple(item.threads),
+            tuple(item.threads | self.users.get(item.uid, {})),
             item.framework,
             tuple(item.databases),
         )
@@ -258,7 +267,7 @@ class _Freezer:
                 busy[query.checkout] = busy.get(query.checkout, 0) + query.duration_ns
         return tuple(
             self._checkout(number, item, busy.get(number, 0))
-            for number, item in enumerate(self.recorder.checkouts)
+            for number, item in enumerate(self.checkouts)
         )
 
     def _checkout(self, number: int, item: OpenCheckout, busy_ns: int) -> Checkout:
@@ -303,7 +312,7 @@ class _Freezer:
         )
 
     def _stages(self, queries: tuple[Query, ...]) -> tuple[Stage, ...]:
-        stages = self.recorder.stages
+        stages = self.stages
         if not stages:
             return ()
         counts = [0] * len(stages)
@@ -315,7 +324,7 @@ class _Freezer:
             if 0 <= query.stage < len(stages):
                 counts[query.stage] += 1
                 database[query.stage] += query.duration_ns
-        for checkout in self.recorder.checkouts:
+        for checkout in self.checkouts:
             index = self._stage_at(checkout.asked_ns, checkout.thread, ends)
             if index >= 0:
                 waits[index] += checkout.waited_ns
@@ -342,7 +351,7 @@ class _Freezer:
     def _stage_at(self, moment_ns: int, thread: int, ends: list[int]) -> int:
         """Return the innermost stage of a thread at a moment, -1 for none."""
         found = -1
-        for n, item in enumerate(self.recorder.stages):
+        for n, item in enumerate(self.stages):
             if item.thread == thread and item.start_ns <= moment_ns <= ends[n]:
                 found = n
         return found

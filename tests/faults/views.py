@@ -19,6 +19,11 @@ def count(request):
     return JsonResponse({"books": Book.objects.count()})
 
 
+def loop(request):
+    """Ask for each book."""
+    return JsonResponse({"names": [book.publisher.name for book in Book.objects.all()]})
+
+
 async def asynchronous(request):
     """Await; under WSGI Django runs it in a loop of its own."""
     return JsonResponse({"books": await Book.objects.acount()})
@@ -148,6 +153,7 @@ class Raises:
 
 urlpatterns = [
     path("count/", count),
+    path("loop/", loop),
     path("asynchronous/", asynchronous),
     path("object/", ObjectView()),
     path("file/", a_file),

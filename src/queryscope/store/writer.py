@@ -93,7 +93,7 @@ class Writer(Generic[Item]):
         try:
             worth = self._value(item)
         except Exception as error:  # noqa: BLE001 - a value that cannot be told is none
-            guard.count(error, "writer.value")
+            guard.caught(error, "writer.value")
             worth = 0
         with self._changed:
             if self._closed:
@@ -165,12 +165,18 @@ class Writer(Generic[Item]):
         thread = threading.Thread(
             target=Context().run, args=(self._work,), name="queryscope-writer", daemon=True
         )
+        self._thread = thread
         try:
             thread.start()
-        except RuntimeError as error:
-            guard.count(error, "writer.start")
-            return
-        self._thread = thread
+        except BaseException as error:
+            # A signal handler may raise while we wait for the thread, which runs all the same.
+            if not thread.is_alive():
+                self._thread = None
+            if not isinstance(error, RuntimeError):
+                raise
+            guard.caught(error, "writer.start")
+            if self._thread is None:
+                return
         if not self._at_exit:
             self._at_exit = True
             _call_at_exit(WeakMethod(self._exit))

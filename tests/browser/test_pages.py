@@ -6,7 +6,7 @@ import pytest
 
 from queryscope.report import html
 from tests.browser.chromium import body, driven, loaded
-from tests.builders import MS, a_finding, a_session, a_trace, some
+from tests.builders import MS, a_finding, a_frame, a_session, a_trace, an_origin, some
 from tests.report.pages import HOSTILE, Page, a_full_trace, poisoned, some_findings
 
 
@@ -14,6 +14,15 @@ from tests.report.pages import HOSTILE, Page, a_full_trace, poisoned, some_findi
 def report():
     """Return the page of a Trace that has one of everything."""
     return html.render(a_full_trace(), some_findings())
+
+
+@pytest.fixture(scope="module")
+def folded():
+    """Return the page of findings with long places and names, folded and alone."""
+    long = "a_module_with_a_long_name/" * 3 + "views.py"
+    place = an_origin(a_frame(file=f"/srv/{long}", module=long[:-3].replace("/", ".")))
+    findings = [a_finding("QS501", name="many-sessions", origin=place) for _ in range(3)]
+    return html.render(a_full_trace(), [*findings, a_finding(origin=place)])
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +256,39 @@ def test_filter_leaves_what_matches(tmp_path, report):
     }  # fmt: skip
 
 
+def test_filter_knows_the_heading_of_folded_findings(tmp_path):
+    """Folded findings are found by their code's name, and an empty fold is not shown."""
+    findings = [
+        *(
+            a_finding("QS501", name="many-sessions", severity="critical", message=f"In {name}.")
+            for name in ("amber", "birch", "cedar")
+        ),
+        a_finding("QS201", name="duplicate-select"),
+    ]
+    found = driven(
+        tmp_path,
+        html.render(a_trace(*some(3)), findings),
+        """
+        const filter = doc.getElementById('filter');
+        const visible = () =>
+          Array.from(doc.querySelectorAll('.finding'))
+            .filter((e) => e.getClientRects().length).map((e) => e.id);
+        const fold = () => doc.querySelector('.fold').getClientRects().length;
+        const set = (text) => {
+          filter.value = text;
+          filter.dispatchEvent(new win.Event('input', { bubbles: true }));
+        };
+        set('many-sessions birch');
+        const one = [visible(), fold()];
+        set('duplicate-select');
+        const other = [visible(), fold()];
+        set('');
+        return { one, other, all: visible().length };
+        """,
+    )
+    assert found == {"one": [["f1"], 1], "other": [["f3"], 0], "all": 4}
+
+
 def test_sorting_reorders_the_groups(tmp_path, report):
     """Statements can be sorted by count and by order of appearance."""
     found = driven(
@@ -324,11 +366,12 @@ def test_copy_takes_what_is_to_be_written(tmp_path, report):
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])
-def test_page_fits_the_screen(tmp_path, report, width):
+@pytest.mark.parametrize("page", ["report", "folded"])
+def test_page_fits_the_screen(request, tmp_path, page, width):
     """On no width does the page itself scroll sideways, findings and groups opened."""
     found = driven(
         tmp_path,
-        report,
+        request.getfixturevalue(page),
         f"""
         frame.width = {width};
         doc.querySelectorAll('details').forEach((item) => {{ item.open = true; }});

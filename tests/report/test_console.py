@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
+from queryscope.detectors.finding import Cost, Mend
 from queryscope.report import console
-from tests.builders import MS, a_finding, a_trace, some
+from tests.builders import MS, a_finding, a_frame, a_trace, some
 from tests.report.pages import a_full_trace, poisoned, some_findings
 
 
@@ -35,7 +36,7 @@ def test_report_names_findings_with_their_mends():
         "critical QS503 leaked-connection",
         "warning  QS101 n-plus-one",
         "library/book_list.html:3 tag book.publisher.name",
-        "/srv/app/library/views.py:38",
+        "mend at library/views.py:38",
         '.select_related("publisher")',
         "Statements by time",
         "FROM library_book",
@@ -74,7 +75,34 @@ def test_hostile_strings_do_not_reach_the_terminal():
 
 def test_clean_trace_is_said_to_be_clean():
     """Without findings the report says so."""
-    assert "Nothing to mend was found." in console.render(a_trace(*some(2)), [])
+    text = console.render(a_trace(*some(2)), [])
+    assert "Nothing to mend was found in 2 statements." in text
+    assert "Looked for QS101 n-plus-one, " in text
+
+
+def test_findings_of_one_code_share_a_heading():
+    """The heading counts them, each has its place, its cost and its own mend."""
+    first = "2 sessions used the database default in this request"
+    found = [
+        a_finding(
+            "QS501",
+            name="many-sessions",
+            message=f"{first}; library/views.py:{line} opened one.",
+            origin=line,
+            cost=Cost(statements=3, connection_ns=line * MS),
+            mend=Mend(a_frame(line + 1), "session", f"Use that of line {line}."),
+        )
+        for line in (20, 10)
+    ]
+    text = console.render(a_trace(*some(2)), found)
+    assert text.count("QS501 many-sessions  2 findings") == 1
+    assert text.count(first) == 1
+    for line in (10, 20):
+        assert f"ran at library/views.py:{line} in book_list" in text
+        assert f"opened one. (3 statements, {line}.0 ms of connections)" in text
+        assert f"mend at library/views.py:{line + 1}" in text
+        assert f"Use that of line {line}." in text
+    assert "write session" not in text
 
 
 def test_long_lists_are_counted():

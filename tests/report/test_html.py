@@ -10,9 +10,10 @@ import time
 
 import pytest
 
+from queryscope.detectors.finding import Mend
 from queryscope.report import html
 from queryscope.report.views.lists import ListEntry
-from tests.builders import MS, a_checkout, a_finding, a_query, a_session, a_trace, some
+from tests.builders import MS, a_checkout, a_finding, a_frame, a_query, a_session, a_trace, some
 from tests.report.pages import HOSTILE, Page, a_full_trace, poisoned, some_findings
 
 MAX_BYTES = 1_000_000
@@ -52,7 +53,7 @@ def test_page_shows_every_part():
         "A connection was not returned.",
         '.select_related("publisher")',
         "Join the publishers.",
-        "/srv/app/library/views.py:38",
+        "library/views.py:38",
         "library/book_list.html:3",
         "What QS503 means",
         "GET /inner/",
@@ -66,9 +67,78 @@ def test_page_shows_every_part():
         assert text in page.text, text
 
 
+def several_of_one_code():
+    """Return findings that are folded: two of one code, with mends that are mere names."""
+    first = "2 sessions used the database default in this request"
+    return [
+        a_finding(
+            "QS501",
+            name="many-sessions",
+            severity="critical",
+            message=f"{first}; library/views.py:{line} opened one of them.",
+            origin=line,
+            mend=Mend(a_frame(line), "session", f"Pass the session to line {line}."),
+        )
+        for line in (20, 10)
+    ]
+
+
+def test_findings_of_one_code_are_folded():
+    """They share a heading, and each keeps its place, its mend and its own anchor."""
+    page = page_of(a_trace(*some(2)), [*several_of_one_code(), a_finding("QS201")])
+    assert len(page.with_class("fold")) == 1
+    assert [item["id"] for item in page.with_class("finding")] == ["f0", "f1", "f2"]
+    assert page.text.count("QS501 many-sessions") == 2  # in the sentence on top and in the heading
+    assert page.text.count("2 sessions used the database default in this request") == 1
+    for line in (10, 20):
+        assert page.text.count(f"Pass the session to line {line}.") == 1
+        assert f"library/views.py:{line} in book_list" in page.text
+
+
+def test_name_to_write_is_no_code_to_copy():
+    """A mere name is an instruction; what can be pasted has its button."""
+    page = page_of(a_trace(), several_of_one_code())
+    assert page.with_class("copy") == []
+    assert "Change at library/views.py:20" in page.text
+    page = page_of(a_trace(), some_findings())
+    assert [item["data-copy"] for item in page.with_class("copy")] == [
+        '.select_related("publisher")'
+    ]
+    assert "Write at library/views.py:38" in page.text
+
+
+def test_sentence_on_top_leads_to_the_first_finding():
+    """It names what to look at first and where, with the whole path in a title."""
+    page = page_of(a_full_trace(), some_findings())
+    assert "Look first at QS503 leaked-connection in library/views.py:41." in page.text
+    assert {"href": "#f0"} in page.all("a")
+    assert "/srv/app/library/views.py" in {item.get("title") for item in page.with_class("where")}
+    assert "/srv/app" not in page.text
+
+
+def test_clean_page_says_what_was_looked_for():
+    """Without findings the page counts what it saw and names every code."""
+    page = page_of(a_trace(*some(2)))
+    assert "Nothing to mend was found in 2 statements." in page.text
+    assert "QS101 n-plus-one," in page.text
+    assert "Look first" not in page.text
+    empty = page_of(a_trace())
+    assert "No statement was recorded, so there was nothing to judge." in empty.text
+    assert "Looked for" not in empty.text
+
+
+def test_attributes_are_not_said_twice():
+    """What stands in the title is not repeated below it."""
+    attributes = {"method": "GET", "path": "/books/7/", "route": "/books/<id>/"}
+    page = page_of(a_trace(name="GET /books/<id>/", attributes=attributes))
+    assert "path /books/7/" in page.text
+    assert "method GET" not in page.text
+    assert "route /books/" not in page.text
+
+
 def test_page_is_well_formed():
     """Every element that opens is closed, in order, with ids used once."""
-    page = page_of(a_full_trace(), some_findings())
+    page = page_of(a_full_trace(), [*some_findings(), *several_of_one_code()])
     assert page.unbalanced == []
     assert page.open == []
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]

@@ -89,3 +89,37 @@ def test_file_below_the_working_directory_is_short(module, tmp_path, monkeypatch
     step = Sources().step(a_frame(5, file=str(tmp_path / "views.py")))
     assert step.where == "views.py:5"
     assert step.file == str(tmp_path / "views.py")
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "where"),
+    [
+        ("/srv/app/library/views.py", "library.views", "library/views.py:7"),
+        ("/srv/app/library/__init__.py", "library", "library/__init__.py:7"),
+        ("/srv/app/a/b/c/d.py", "b.c.d", "b/c/d.py:7"),
+        ("/srv/app/manage.py", "__main__", "app/manage.py:7"),
+        ("/srv/app/other/place.py", "library.views", "other/place.py:7"),
+        ("C:\\app\\library\\views.py", "library.views", "library/views.py:7"),
+        ("views.py", "library.views", "views.py:7"),
+        ("<string>", "", "<string>:7"),
+    ],
+)
+def test_file_elsewhere_is_shown_as_imported(file, name, where):
+    """Of a path outside the working directory the module's part shows; the whole is kept."""
+    step = Sources().step(a_frame(7, file=file, module=name))
+    assert (step.where, step.file) == (where, file)
+
+
+def test_installed_file_is_shown_as_imported(tmp_path, monkeypatch):
+    """A package in an environment below the working directory is named as it is imported."""
+    monkeypatch.chdir(tmp_path)
+    file = str(tmp_path / ".venv" / "lib" / "site-packages" / "shop" / "views.py")
+    assert Sources().step(a_frame(7, file=file, module="shop.views")).where == "shop/views.py:7"
+
+
+def test_more_excerpts_can_be_allowed(module):
+    """What is allowed beyond the limit is given out."""
+    sources = Sources()
+    sources.allow(2)
+    steps = [sources.step(a_frame(5, file=module)) for _ in range(MAX_EXCERPTS + 5)]
+    assert sum(bool(step.excerpt) for step in steps) == MAX_EXCERPTS + 2

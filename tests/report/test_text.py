@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from queryscope.report.text import counted, duration, error_text, share, values, visible
+from queryscope.report.text import (
+    counted,
+    duration,
+    error_text,
+    moment,
+    noun,
+    share,
+    values,
+    visible,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +97,14 @@ def test_counts_and_shares_read_as_sentences():
     assert counted(2, "row") == "2 rows"
     assert share(1, 1_000) == "<1 %"
     assert share(0, 0) == "0 %"
+
+
+def test_moment_of_no_calendar_is_empty():
+    """A moment beyond every calendar is left out, not an error."""
+    assert moment(1_700_000_000_000_000_000) == "2023-11-14 22:13:20 UTC"
+    assert moment(2**90) == ""
+
+
+def test_noun_follows_its_number():
+    """The noun alone is singular for one only."""
+    assert [noun(number, "query") for number in (0, 1, 2)] == ["queries", "query", "queries"]

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from queryscope.report.text import counted, duration
 from queryscope.report.view import report_of
+from queryscope.report.views.findings import folds_of
 from queryscope.report.views.lists import list_entry
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from queryscope.detectors.finding import Finding
     from queryscope.report.view import Report
-    from queryscope.report.views.findings import FindingView
+    from queryscope.report.views.findings import FindingView, Fold
     from queryscope.report.views.headline import Split
     from queryscope.report.views.statements import Group
     from queryscope.trace.events import Trace
@@ -105,10 +106,13 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     if report.error:
         yield Text.assemble(("raised ", "bold red"), report.error)
     yield Text("")
-    for finding in report.findings[:MAX_FINDINGS]:
-        yield from _finding(finding)
-    if not report.findings:
-        yield Text("Nothing to mend was found.", style="green")
+    for fold in folds_of(report.findings[:MAX_FINDINGS]):
+        yield from _fold(fold)
+    if report.clean:
+        yield Text(report.clean.sentence, style="green")
+        if report.clean.looked_for:
+            names = ", ".join(f"{code} {name}" for code, name in report.clean.looked_for)
+            yield Text(f"Looked for {names}.", style="bright_black")
         yield Text("")
     left = len(report.findings) + report.findings_left - MAX_FINDINGS
     if left > 0:
@@ -171,41 +175,74 @@ def _bar(split: Split, width: int) -> Text:
     return text
 
 
-def _finding(item: FindingView) -> Iterator[RenderableType]:
+def _fold(fold: Fold) -> Iterator[RenderableType]:
+    """Yield findings of one code: one alone with its cost in the heading, several below theirs."""
     head = Text()
-    head.append(f"{item.severity:<8} ", style=_STYLES[item.severity])
-    head.append(f"{item.code} {item.name}", style="bold")
-    if item.nested_name:
-        head.append(f" in {item.nested_name}", style="bright_black")
-    cost = item.cost
-    if cost.statements:
-        head.append(f"  {counted(cost.statements, 'statement')}, {duration(cost.duration_ns)}")
-    elif cost.connection_ns:
-        head.append(f"  {duration(cost.connection_ns)} of connections")
+    head.append(f"{fold.severity:<8} ", style=_STYLES[fold.severity])
+    head.append(f"{fold.code} {fold.name}", style="bold")
+    if fold.nested_name:
+        head.append(f" in {fold.nested_name}", style="bright_black")
+    several = len(fold.items) > 1
+    head.append(f"  {counted(len(fold.items), 'finding') if several else _cost(fold.items[0])}")
     yield head
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, style="bright_black", min_width=8, justify="right")
     table.add_column(overflow="fold")
-    table.add_row("", Text(item.message))
-    if item.steps:
-        first = item.steps[0]
-        where = Text(first.where, style="cyan")
-        if first.inside:
-            word = "in" if first.kind == "python" else "tag"
-            where.append(f" {word} {first.inside}", style="bright_black")
-        table.add_row("ran at", where)
-        if first.text:
-            table.add_row("", Text(first.text, style="bright_black"))
-    if item.mend is not None:
-        mend = item.mend
-        if mend.at is not None:
-            table.add_row("mend at", Text(mend.at.where, style="cyan"))
-        if mend.write:
-            table.add_row("write", Text(mend.write, style="bold green"))
-        if mend.how:
-            table.add_row("", Text(mend.how))
+    if fold.shared:
+        table.add_row("", Text(fold.shared))
+    for item, message in zip(fold.items, fold.messages, strict=True):
+        _add_finding(table, item, message, several=several)
     yield table
     yield Text("")
+
+
+def _cost(item: FindingView) -> str:
+    cost = item.cost
+    parts = [
+        counted(cost.statements, "statement") if cost.statements else "",
+        duration(cost.duration_ns) if cost.duration_ns else "",
+        f"{duration(cost.connection_ns)} of connections" if cost.connection_ns else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _add_finding(table: Table, item: FindingView, message: str, *, several: bool) -> None:
+    """Add what a finding says, where it ran and what to write where.
+
+    One of several is told from the others by its place, and has its cost beside what it says.
+    """
+    what = Text(message)
+    cost = _cost(item) if several else ""
+    if cost:
+        what.append(f" ({cost})", style="bright_black")
+    if several:
+        _add_place(table, item)
+        table.add_row("", what)
+    else:
+        table.add_row("", what)
+        _add_place(table, item)
+    mend = item.mend
+    if mend is None:
+        return
+    if mend.at is not None:
+        table.add_row("mend at", Text(mend.at.where, style="cyan"))
+    if mend.is_code:
+        table.add_row("write", Text(mend.write, style="bold green"))
+    if mend.instruction:
+        table.add_row("", Text(mend.instruction))
+
+
+def _add_place(table: Table, item: FindingView) -> None:
+    if not item.steps:
+        return
+    first = item.steps[0]
+    where = Text(first.where, style="cyan")
+    if first.inside:
+        word = "in" if first.kind == "python" else "tag"
+        where.append(f" {word} {first.inside}", style="bright_black")
+    table.add_row("ran at", where)
+    if first.text:
+        table.add_row("", Text(first.text, style="bright_black"))
 
 
 def _group(item: Group, width: int) -> Text:

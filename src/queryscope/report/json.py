@@ -20,8 +20,9 @@ The document, version 1; every time is in milliseconds, moments from the start o
     ``stages``, ``sessions``, ``checkouts``, ``transactions``: as recorded.
     ``nested``: the same again for each nested Trace.
 ``findings``
-    Those of the Trace and of nested ones, the gravest and costliest first; ``trace`` is the id
-    of the Trace concerned, ``queries`` are numbers of its ``queries``.
+    Those of the Trace and of nested ones, the gravest and costliest first, those of one severity
+    and code together; ``trace`` is the id of the Trace concerned, ``queries`` are numbers of its
+    ``queries``.
 ``notes``
     What is missing or went wrong while recording and judging.
 """
@@ -101,7 +102,7 @@ def _trace(report: Report) -> dict[str, Any]:
         "w3c_trace_id": report.w3c_trace_id or None,
         "time": {
             "database_ms": times["database"],
-            "pool_wait_ms": times["wait"],
+            "pool_wait_ms": times.get("wait", 0.0),
             "connect_ms": times.get("connect", 0.0),
             "own_ms": times["own"],
         },

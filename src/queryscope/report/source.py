@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 CONTEXT_LINES = 3
 """Lines shown before and after the one in question."""
 MAX_EXCERPTS = 250
-"""Excerpts in one report; later positions show their own line only."""
+"""Excerpts for the statements of one report, and again for its findings; later positions show
+their own line only."""
 MAX_FILE_BYTES = 2_000_000
 """Larger files are not read: they are data or generated."""
 MAX_LINE_CHARS = 240
 MAX_TAG_CHARS = 120
+_INSTALLED = re.compile(r"(?:^|[/\\])(?:site|dist)-packages[/\\]")
 
 
 class SourceLine(NamedTuple):
@@ -38,7 +41,8 @@ class StepView(NamedTuple):
 
     Attributes:
         kind: ``python`` or ``template``.
-        where: Short file and line, ``library/views.py:41``.
+        where: Short file and line, ``library/views.py:41``: relative to the working directory if
+            the file lies below, else as its module is imported.
         file: The file in full, ``""`` if there is none.
         line: The line.
         inside: The function, or the template's tag.
@@ -67,12 +71,17 @@ class Sources:
         except OSError:  # the working directory was removed
             self._here = ""
 
+    def allow(self, excerpts: int) -> None:
+        """Let so many further positions have an excerpt."""
+        self._excerpts_left += excerpts
+
     def step(self, step: Frame | TemplateNode, *, excerpt: bool = True) -> StepView:
         """Return a step with the source around it."""
         if isinstance(step, Frame):
-            kind, file, name, inside = "python", step.file, step.file, step.function
+            kind, file, name = "python", step.file, self._short(step)
+            inside = visible(step.function)
         else:
-            kind, file, name = "template", step.file or "", step.template
+            kind, file, name = "template", step.file or "", step.template.removeprefix(self._here)
             inside = visible(step.source, limit=MAX_TAG_CHARS)
         lines = self._read(file)
         text = lines[step.line - 1].strip() if 0 < step.line <= len(lines) else ""
@@ -82,23 +91,42 @@ class Sources:
             around = _around(lines, step)
         return StepView(
             kind=kind,
-            where=f"{visible(self._short(name))}:{step.line}",
+            where=f"{visible(name)}:{step.line}",
             file=visible(file),
             line=step.line,
-            inside=visible(inside),
+            inside=inside,
             text=visible(text, limit=MAX_LINE_CHARS),
             excerpt=around,
         )
 
-    def _short(self, file: str) -> str:
-        """Return a file relative to the working directory if it lies below."""
-        return file.removeprefix(self._here) if self._here else file
+    def _short(self, frame: Frame) -> str:
+        """Return a frame's file in as few words as tell it from others."""
+        below = frame.file.removeprefix(self._here) if self._here else frame.file
+        if below != frame.file and not _INSTALLED.search(below):
+            return below
+        return _as_imported(frame)
 
     def _read(self, file: str) -> Sequence[str]:
         found = self._lines.get(file)
         if found is None:
             found = self._lines[file] = _lines_of(file)
         return found
+
+
+def _as_imported(frame: Frame) -> str:
+    """Return the end of a frame's file that its module's name says: ``library/views.py``.
+
+    A script's module is called ``__main__``: its file is shown with its folder, as is one whose
+    module has another name.
+    """
+    parts = frame.file.replace("\\", "/").split("/")
+    names = frame.module.split(".")
+    stem = parts[-1].rpartition(".")[0]
+    if stem == "__init__":
+        names.append(stem)
+    if [*parts[-len(names) : -1], stem] == names:
+        return "/".join(parts[-len(names) :])
+    return "/".join(parts[-2:])
 
 
 def _lines_of(file: str) -> Sequence[str]:

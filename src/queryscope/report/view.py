@@ -6,14 +6,25 @@ JSON) may print it as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from queryscope.report.text import duration, moment, visible
 from queryscope.report.timeline import Timeline, timeline_of
 from queryscope.report.views import connections, stages
-from queryscope.report.views.findings import MAX_FINDINGS, Findings, weight
-from queryscope.report.views.headline import figures_of, split_of, summary_of, totals_of
+from queryscope.report.views.clean import clean_of
+from queryscope.report.views.findings import (
+    MAX_FINDINGS,
+    Findings,
+    folds_of,
+    in_order,
+)
+from queryscope.report.views.headline import (
+    figures_of,
+    split_of,
+    summary_of,
+    totals_of,
+)
 from queryscope.report.views.notes import notes_of
 from queryscope.report.views.reading import Material, Reading, kind_of, title_of
 from queryscope.report.views.statements import Grouper
@@ -22,9 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from queryscope.detectors.finding import Finding
+    from queryscope.report.views.clean import Clean
     from queryscope.report.views.connections import CheckoutView, SessionView, TransactionView
     from queryscope.report.views.executions import Executions
-    from queryscope.report.views.findings import FindingView
+    from queryscope.report.views.findings import FindingView, Fold
     from queryscope.report.views.headline import Figure, Split, Totals
     from queryscope.report.views.notes import Note
     from queryscope.report.views.stages import StageView
@@ -38,7 +50,11 @@ _TITLE_HEAD_CHARS = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One Trace as the reports show it; ``findings`` of the root hold those of nested ones."""
+    """One Trace as the reports show it; what stands last, only the root has.
+
+    ``findings`` hold those of nested Traces, too; ``folds`` are the same under headings. ``clean``
+    stands where nothing was found.
+    """
 
     key: str
     id: str
@@ -52,12 +68,9 @@ class Report:
     recording: str
     w3c_trace_id: str
     error: str
-    summary: str
     split: Split
     totals: Totals
     figures: tuple[Figure, ...]
-    findings: tuple[FindingView, ...]
-    findings_left: int
     timeline: Timeline
     groups: tuple[Group, ...]
     groups_rest: Rest
@@ -73,7 +86,12 @@ class Report:
     executions: Executions
     nested: tuple[Report, ...]
     nested_left: int
-    notes: tuple[Note, ...]
+    summary: str = ""
+    findings: tuple[FindingView, ...] = ()
+    findings_left: int = 0
+    folds: tuple[Fold, ...] = ()
+    clean: Clean | None = None
+    notes: tuple[Note, ...] = ()
 
 
 def report_of(
@@ -89,39 +107,52 @@ def report_of(
         findings: What the detectors say of it and of the Traces nested in it.
         failed_detectors: Codes of detectors that raised, alone or with the error.
     """
-    return _Builder(trace, findings).report(trace, failed_detectors)
+    failed = tuple(failed_detectors)
+    ordered = in_order(findings)
+    builder = _Builder(trace, ordered)
+    part = builder.part(trace)
+    views = Findings(builder.material, builder.names, builder.statements)
+    shown = tuple(views.view(n, item) for n, item in enumerate(ordered[:MAX_FINDINGS]))
+    return replace(
+        part,
+        summary=summary_of(part.split),
+        findings=shown,
+        findings_left=len(ordered) - len(shown),
+        folds=folds_of(shown),
+        clean=None if ordered else clean_of(trace, part.totals, failed),
+        notes=notes_of(trace, failed, values_kept=builder.material.values_kept),
+    )
 
 
 class _Builder:
-    """Builds the Report of one Trace and of those nested in it, within common limits."""
+    """Builds the parts of one Trace and of those nested in it, within common limits."""
 
     def __init__(self, root: Trace, findings: Sequence[Finding]) -> None:
         self.root = root
-        self.findings = sorted(findings, key=weight)
+        self.findings = findings
         self.material = Material(root)
         self.grouper = Grouper(self.material)
         self.statements: dict[str, Statements] = {}
         self.names: dict[str, str] = {}
         self.begun = 0
 
-    def report(self, trace: Trace, failed: Iterable[str | tuple[str, object]] = ()) -> Report:
-        is_root = trace is self.root
+    def part(self, trace: Trace) -> Report:
+        """Return a Trace with those nested in it, without what only the root has."""
         reading = Reading(trace, f"t{self.begun}", self.material, self.findings)
         self.begun += 1
-        self.names[trace.id] = "" if is_root else title_of(trace)
-        groups, rest, executions = self.statements[trace.id] = self.grouper.statements(reading)
+        # Should two have one id, the outer one is meant.
+        self.names.setdefault(trace.id, "" if trace is self.root else title_of(trace))
+        groups, rest, executions = found = self.grouper.statements(reading)
+        self.statements.setdefault(trace.id, found)
         nested = []
         for child in trace.children:
             if self.begun > MAX_NESTED:
                 break
-            nested.append(self.report(child))
+            nested.append(self.part(child))
         about = self.findings
-        if not is_root:
+        if trace is not self.root:
             ids = {item.id for item in trace.subtree()}
-            about = [finding for finding in self.findings if finding.trace_id in ids]
-        shown = about[:MAX_FINDINGS] if is_root else []
-        views = Findings(self.material, self.names, self.statements)
-        split = split_of(trace)
+            about = [item for item in about if self.material.trace_id(item) in ids]
         totals = totals_of(trace, self.material.shapes)
         statements = self.material.shapes.statements(trace)
         return Report(
@@ -141,12 +172,9 @@ class _Builder:
             recording=visible(trace.recording, limit=20),
             w3c_trace_id=visible(trace.w3c_trace_id, limit=64),
             error=self.material.error(trace.error),
-            summary=summary_of(split, about),
-            split=split,
+            split=split_of(trace),
             totals=totals,
             figures=figures_of(trace, totals, statements, about),
-            findings=tuple(views.view(number, finding) for number, finding in enumerate(shown)),
-            findings_left=len(about) - len(shown) if is_root else 0,
             timeline=self._timeline(reading),
             groups=groups,
             groups_rest=rest,
@@ -162,9 +190,6 @@ class _Builder:
             executions=executions,
             nested=tuple(nested),
             nested_left=len(trace.children) - len(nested),
-            notes=notes_of(self.root, failed, values_kept=self.material.values_kept)
-            if is_root
-            else (),
         )
 
     def _timeline(self, reading: Reading) -> Timeline:

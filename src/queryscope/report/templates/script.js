@@ -394,11 +394,16 @@
 
   const filter = document.getElementById('filter');
   const filtered = all('.finding, .group, .nested').map((element) => ({ element, text: null }));
+  // The code of folded findings stands in their heading.
+  const textOf = (element) => {
+    const fold = element.closest('.fold');
+    return fold ? `${fold.querySelector('header').textContent} ${element.textContent}` : element.textContent;
+  };
   const applyFilter = () => {
     const wanted = filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     let found = 0;
     for (const item of filtered) {
-      if (wanted.length && item.text === null) item.text = item.element.textContent.toLowerCase();
+      if (wanted.length && item.text === null) item.text = textOf(item.element).toLowerCase();
       const matches = wanted.every((word) => item.text.includes(word));
       item.element.hidden = !matches;
       found += matches ? 1 : 0;

@@ -149,7 +149,7 @@ def _checkout(reading: Reading, item: Checkout, codes: tuple[str, ...]) -> Check
 
 def _capacity(item: Checkout) -> str:
     """Return the connections of a checkout's pool: those that it keeps and those beyond."""
-    if item.size is None:
+    if not item.size:  # SQLAlchemy takes 0 for a pool without a bound, as ``pool.capacity`` says
         return "no bound"
     overflow = "∞" if item.max_overflow < 0 else str(item.max_overflow)
     return f"{item.size} + {overflow}"

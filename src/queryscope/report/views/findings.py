@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.detectors.finding import SEVERITIES
 from queryscope.report import sql
 from queryscope.report.page import page_view
+from queryscope.report.source import MAX_EXCERPTS
 from queryscope.report.text import visible
 from queryscope.trace.events import Frame, TemplateNode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from queryscope.detectors.finding import Cost, Finding
     from queryscope.report.page import PageView
@@ -25,15 +28,26 @@ MAX_EVIDENCE = 40
 MAX_MENTIONS = 8
 """Groups of statements that one finding names."""
 MAX_WRITE_CHARS = 4_000
+_CLAUSE = "; "
+_CODE = re.compile(r"^\.|[(=\[{]")
+"""Text without any of these is a name, such as ``session``: nothing to paste into source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MendView:
-    """What to write, where, and why there."""
+    """What to write, where, and why there; ``is_code`` where ``write`` is source as it stands."""
 
     write: str
     how: str
     at: StepView | None
+    is_code: bool
+
+    @property
+    def instruction(self) -> str:
+        """What to do as a sentence, with what is to be written where that is a mere name."""
+        if self.is_code or not self.write or self.write in self.how:
+            return self.how
+        return f"{self.write}: {self.how}" if self.how else self.write
 
 
 class Mention(NamedTuple):
@@ -69,6 +83,36 @@ class FindingView:
     nested_name: str
     fingerprint: str
 
+    @property
+    def place(self) -> StepView | None:
+        """Where it ran, or where to mend it if it has no origin."""
+        if self.steps:
+            return self.steps[0]
+        return self.mend.at if self.mend is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Findings of one code, severity and Trace, shown under one heading.
+
+    Attributes:
+        code: Their code.
+        name: Its name.
+        severity: Their severity.
+        nested_name: What the nested Trace is called that they are about, ``""`` for the root.
+        shared: The clause with which all their messages begin, ``""`` if there is none.
+        items: The findings, the costliest first.
+        messages: What each says beyond the shared clause and its place.
+    """
+
+    code: str
+    name: str
+    severity: str
+    nested_name: str
+    shared: str
+    items: tuple[FindingView, ...]
+    messages: tuple[str, ...]
+
 
 class Weight(NamedTuple):
     """How findings are ordered: the gravest first, then the costliest."""
@@ -90,6 +134,59 @@ def weight(finding: Finding) -> Weight:
     )
 
 
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings as reports show them: the gravest and costliest first.
+
+    Those of one severity, code and Trace follow one another at the place of the costliest.
+    """
+    together: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in sorted(findings, key=weight):
+        key = (finding.severity, finding.code, finding.trace_id)
+        together.setdefault(key, []).append(finding)
+    return [finding for found in together.values() for finding in found]
+
+
+def folds_of(findings: Iterable[FindingView]) -> tuple[Fold, ...]:
+    """Return findings, which are in order, folded: neighbours of one sort are one."""
+    folds = []
+    for _, neighbours in groupby(findings, key=_sort):
+        items = tuple(neighbours)
+        first = items[0]
+        shared = _shared_clause([item.message for item in items])
+        folds.append(
+            Fold(
+                code=first.code,
+                name=first.name,
+                severity=first.severity,
+                nested_name=first.nested_name,
+                shared=shared,
+                items=items,
+                messages=tuple(_rest(item, shared) for item in items),
+            )
+        )
+    return tuple(folds)
+
+
+def _sort(item: FindingView) -> tuple[str, str, str, str]:
+    return item.severity, item.code, item.name, item.trace_id
+
+
+def _shared_clause(messages: Sequence[str]) -> str:
+    """Return the clause, up to a semicolon, with which several messages begin."""
+    first = messages[0].partition(_CLAUSE)[0]
+    if len(messages) > 1 and all(text.startswith(f"{first}{_CLAUSE}") for text in messages):
+        return first
+    return ""
+
+
+def _rest(item: FindingView, shared: str) -> str:
+    """Return what a message says beyond the shared clause, without the place that stands beside."""
+    message = item.message.removeprefix(f"{shared}{_CLAUSE}") if shared else item.message
+    word, _, rest = message.partition(" ")
+    said = rest and item.place is not None and f"/{item.place.where}".endswith(f"/{word}")
+    return rest if said else message
+
+
 class Findings:
     """Makes the views of findings, one page for each code.
 
@@ -102,7 +199,8 @@ class Findings:
     def __init__(
         self, material: Material, names: Mapping[str, str], statements: Mapping[str, Statements]
     ) -> None:
-        """Start with no page shown."""
+        """Start with no page shown; findings have excerpts however many statements had some."""
+        material.sources.allow(MAX_EXCERPTS)
         self.material = material
         self.names = names
         self.statements = statements
@@ -113,7 +211,7 @@ class Findings:
         anchor = f"f{number}"
         own_page = f"{anchor}-page"
         page_anchor = self._pages.setdefault(finding.code, own_page)
-        trace_id = finding.trace_id or self.material.root.id
+        trace_id = self.material.trace_id(finding)
         steps, steps_left = self.material.steps(finding.origin)
         return FindingView(
             anchor=anchor,
@@ -151,6 +249,7 @@ class Findings:
             write=sql.cut(mend.write, MAX_WRITE_CHARS),
             how=visible(mend.how, limit=1_000),
             at=self.material.sources.step(at) if isinstance(at, (Frame, TemplateNode)) else None,
+            is_code=_CODE.search(mend.write) is not None,
         )
 
     def _mentions(self, trace_id: str, finding: Finding) -> tuple[Mention, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.detectors.finding import SEVERITIES
-from queryscope.report.text import counted, duration, noun, share, visible
+from queryscope.report.text import counted, duration, noun, share
 from queryscope.report.timeline import UNITS, merged
 from queryscope.trace.pool import most_held
 
@@ -95,6 +95,8 @@ def split_of(root: Trace) -> Split:
     # Statements over the cap have no place in time; they are counted one after another.
     database += min(dropped, max(wall - database - waiting - connecting, 0))
     own = max(wall - database - waiting - connecting, 0)
+    # Without a pool nothing can be waited for.
+    unused = ("connect",) if any(item.checkouts for item in root.subtree()) else ("connect", "wait")
     segments = []
     start = 0.0
     for kind, label, ns in (
@@ -103,7 +105,7 @@ def split_of(root: Trace) -> Split:
         ("connect", "connecting", connecting),
         ("own", "own code", own),
     ):
-        if kind == "connect" and not ns:
+        if kind in unused and not ns:
             continue
         width = UNITS * ns / wall if wall else 0.0
         segments.append(Segment(kind, label, ns, share(ns, wall), round(start, 1), round(width, 1)))
@@ -159,7 +161,9 @@ def figures_of(
     checkouts = sum(len(item.checkouts) for item in everything)
     if checkouts:
         note = f"held at most, {counted(checkouts, 'checkout')}"
-        connections = Figure("connections", f"{held:,}", "connections at once", note)
+        connections = Figure(
+            "connections", f"{held:,}", noun(held, "connection") + " at once", note
+        )
     else:
         used = len({query.connection for item in everything for query in item.queries})
         connections = Figure("connections", f"{used:,}", noun(used, "connection"), "no pool")
@@ -179,8 +183,8 @@ def figures_of(
     )
 
 
-def summary_of(split: Split, findings: Sequence[Finding]) -> str:
-    """Return the one sentence that says where to look first."""
+def summary_of(split: Split) -> str:
+    """Return the sentence that says where most of the time went, ``""`` without any time."""
     largest = max(split.segments, key=lambda segment: segment.duration_ns)
     place = {
         "database": "in the database",
@@ -188,10 +192,4 @@ def summary_of(split: Split, findings: Sequence[Finding]) -> str:
         "connect": "opening connections",
         "own": "in the application's own code",
     }[largest.kind]
-    time = f"Most of the time is spent {place} ({largest.percent})."
-    if split.wall_ns <= 0:
-        time = ""
-    if not findings:
-        return f"{time} Nothing was found to mend.".strip()
-    code, name = visible(findings[0].code, limit=20), visible(findings[0].name, limit=60)
-    return f"{time} Look first at {code} {name}.".strip()
+    return f"Most of the time is spent {place} ({largest.percent})." if split.wall_ns > 0 else ""

@@ -62,7 +62,7 @@ def _dropped(trace: Trace) -> Iterator[Note]:
 def _late(trace: Trace) -> Iterator[Note]:
     orphans = sum(item.orphans for item in trace.subtree())
     if orphans:
-        text = f"{counted(orphans, 'fact')} arrived after the end and not counted."
+        text = f"{counted(orphans, 'fact')} arrived after the end, not counted."
         yield Note("warn", text)
 
 

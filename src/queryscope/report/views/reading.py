@@ -79,6 +79,10 @@ class Material:
         first = origin.first
         return self.sources.step(first, excerpt=False) if first is not None else None
 
+    def trace_id(self, finding: Finding) -> str:
+        """Return the Trace that a finding is about; one that names none is about the root."""
+        return finding.trace_id or self.root.id
+
     def error(self, error: str | None) -> str:
         """Return an error's text, ``""`` for none."""
         return error_text(error, with_values=self.values_kept) if error else ""
@@ -101,7 +105,7 @@ class Reading:
         self.trace = trace
         self.key = key
         self.material = material
-        self.findings = [item for item in findings if item.trace_id in (trace.id, "")]
+        self.findings = [item for item in findings if material.trace_id(item) == trace.id]
 
     @cached_property
     def threads(self) -> dict[int, int]:

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from queryscope import requests
-from queryscope.trace import codes, guard
-from queryscope.trace.recorder import ACTIVE, Scope, clock
+from queryscope.trace import codes, guard, tasks
+from queryscope.trace.recorder import ACTIVE, Scope, active, clock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -58,6 +58,7 @@ class Middleware(requests.Wrapper):
         debug: bool | None = None,
     ) -> None:
         """Check the settings; hooks are installed here, threads start with the first Trace."""
+        tasks.follow()
         super().__init__(app, settings, debug)
 
     def debugs(self, request: Mapping[str, Any]) -> bool:
@@ -132,8 +133,8 @@ class _Response:
         self._asked = 0
         # Tasks that the application starts copy the context, and with it this very Scope: a
         # stage that is written here is theirs, too.
-        self._place = Scope(recorder, recorder.begin_stage("application", "view", -1))
-        ACTIVE.set(self._place)
+        self._place = active() or Scope(recorder, -1)
+        self._place.stage = recorder.begin_stage("application", "view", -1)
 
     async def send(self, message: Message) -> None:
         """Hand a message of the application to the server."""

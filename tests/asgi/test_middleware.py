@@ -257,7 +257,7 @@ def test_task_that_outlives_its_request_is_an_orphan(open_shop, traces):
 
     recorder = asyncio.run(main())
     assert (recorder.queries, recorder.checkouts) == ([], [])
-    assert recorder.orphans == 1
+    assert recorder.late.orphans == 1
     assert [trace.statements for trace in traces()] == [0]
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import AsyncToSync, SyncToAsync, iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,9 +21,10 @@ from django.db.models.sql import Query
 from django.template.backends.django import Template as DjangoTemplate
 from django.template.response import SimpleTemplateResponse
 
+from queryscope.django import asynchronous
 from queryscope.django import connections as facts
 from queryscope.django.labels import CREATED_MARK, QUERY_MARK, sources
-from queryscope.trace import codes, guard
+from queryscope.trace import codes, guard, tasks
 from queryscope.trace.recorder import Recorder, active, recording
 from queryscope.trace.scope import StageBlock
 
@@ -51,6 +53,7 @@ def install(*, full: bool) -> None:
             _installed.add("light")
             _patch_connections()
             _patch_stages()
+            _patch_bridges()
         if full and "full" not in _installed:
             _installed.add("full")
             _patch_provenance()
@@ -222,6 +225,35 @@ def _rendering(name: Callable[[Any], str]) -> Maker:
         return render
 
     return make
+
+
+# -- asynchronous code -----------------------------------------------------------------------
+
+
+def _patch_bridges() -> None:
+    tasks.follow()
+    replace(SyncToAsync, "__call__", asynchronous.sync_to_async)
+    replace(AsyncToSync, "__call__", asynchronous.async_to_sync)
+    replace(ASGIHandler, "send_response", _ending_unsent)
+
+
+def _ending_unsent(original: Callable[..., Any]) -> Callable[..., Any]:
+    """End the Trace of a response that could not be sent: the ASGI handler never closes it.
+
+    One that was cancelled it does close.
+    """
+
+    @wraps(original)
+    async def send_response(self: Any, response: Any, send: Any) -> Any:
+        try:
+            return await original(self, response, send)
+        except BaseException as error:
+            close = vars(response).get("close")
+            if hasattr(close, "queryscope_failed"):
+                close.queryscope_failed(error)
+            raise
+
+    return send_response
 
 
 # -- full recording --------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from asgiref.sync import SyncToAsync
 from django.core.handlers.base import BaseHandler
 from django.db.models import Model, QuerySet
 from django.db.models.fields.related_descriptors import (
@@ -484,6 +485,8 @@ def sources() -> Iterator[tuple[Any, Any]]:
         # What lies outside is the middlewares' calls of one another: two frames each, the same
         # for every statement of a view. Their own statements do not pass through it.
         (BaseHandler._get_response, {"self"}, codes.BOUNDARY),
+        (BaseHandler._get_response_async, {"self"}, codes.BOUNDARY),
+        (SyncToAsync.thread_handler, {"self"}, codes.HANDED),
     ]
     for name, verb in _VERBS.items():
         method = getattr(QuerySet, name, None)

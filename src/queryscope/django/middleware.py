@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpResponse
 
@@ -16,7 +18,7 @@ from queryscope.trace.recorder import ACTIVE, Recorder, Scope, clock, describe
 from queryscope.trace.scope import StageBlock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
@@ -32,62 +34,71 @@ class Middleware:
     """
 
     sync_capable = True
-    async_capable = False
+    async_capable = True
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         """Check the settings and install the hooks; threads start with the first Trace."""
         self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
         self.runtime = configured()
         if self.runtime.settings.enabled:
             hooks.install(full=self.runtime.full)
             adapters.install_loaded()
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer one request, the viewer's or the application's."""
+        if self._is_async:
+            return self._answer(request)
         found = self.runtime
         environ = request.META
-        answer = _viewed(found, environ)
+        answer = requests.view(found, environ)
         if answer is not None:
-            return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
+            return _shown(answer)
         before = ACTIVE.get()
         try:
-            recorder = _begun(found, environ)
+            recorder = requests.begin(found, environ)
             if recorder is None:
                 return self.get_response(request)
-            return self._recorded(request, environ, recorder)
+            request._queryscope_recorder = recorder
+            try:
+                with StageBlock("middleware", "middleware"):
+                    response = self.get_response(request)
+            except BaseException as error:
+                requests.end(found, recorder, environ, error)
+                raise
+            recorder.leave()
+            return _answered(found, recorder, request, response)
         finally:
             # Wherever a signal handler raised in between: this thread goes on as it came.
             ACTIVE.set(before)
 
-    def _recorded(
-        self, request: HttpRequest, environ: dict[str, Any], recorder: Recorder
-    ) -> HttpResponseBase:
-        """Answer one request inside its Recorder."""
+    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer one request under ASGI."""
         found = self.runtime
-        request._queryscope_recorder = recorder
+        environ = request.META
+        if requests.is_viewers(found, environ):
+            view = sync_to_async(requests.view, thread_sensitive=False)
+            answer = await view(found, environ)
+            if answer is not None:
+                return _shown(answer)
+        before = ACTIVE.get()
         try:
-            with StageBlock("middleware", "middleware"):
-                response = self.get_response(request)
-        except BaseException as error:
-            requests.end(found, recorder, environ, error)
-            raise
-        recorder.leave()
-        try:
-            request.__dict__.pop("_queryscope_recorder", None)
-            _describe(recorder, request, response)
-            for name, value in requests.headers(found, recorder, clock() - recorder.start_ns):
-                there = response.headers.get(name)
-                response.headers[name] = f"{there}, {value}" if there else value
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "django.response")
-        try:
-            if response.streaming and getattr(response, "file_to_stream", None) is None:
-                _record_stream(response, recorder)
-            response.close = _Closing(response, found, recorder, environ)
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "django.response")
-            requests.end(found, recorder, environ)  # nobody will close it for us
-        return response
+            recorder = requests.begin(found, environ)
+            if recorder is None:
+                return await self.get_response(request)
+            request._queryscope_recorder = recorder
+            try:
+                with StageBlock("middleware", "middleware"):
+                    response = await self.get_response(request)
+            except BaseException as error:
+                requests.end(found, recorder, environ, error)
+                raise
+            recorder.leave()
+            return _answered(found, recorder, request, response)
+        finally:
+            ACTIVE.set(before)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Note the error that a view raised; Django turns it into a response before we see it."""
@@ -97,6 +108,7 @@ class Middleware:
 
 
 codes.register(Middleware.__call__, codes.BOUNDARY)
+codes.register(Middleware._answer, codes.BOUNDARY)
 
 
 def configured() -> Runtime:
@@ -113,20 +125,30 @@ def configured() -> Runtime:
     return runtime.configure(values, source="settings.QUERYSCOPE", debug=bool(settings.DEBUG))
 
 
-def _viewed(found: Runtime, environ: dict[str, Any]) -> Any:
-    try:
-        return requests.view(found, environ)
-    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-        guard.caught(error, "django.viewer")
-        return None
+def _shown(answer: Any) -> HttpResponse:
+    """Return the viewer's Answer as a response."""
+    return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
 
 
-def _begun(found: Runtime, environ: dict[str, Any]) -> Recorder | None:
+def _answered(found: Runtime, recorder: Recorder, request: Any, response: Any) -> HttpResponseBase:
+    """Add our headers to a response, and end the Trace when it is closed."""
+    environ = request.META
     try:
-        return requests.begin(found, environ)
+        request.__dict__.pop("_queryscope_recorder", None)
+        _describe(recorder, request, response)
+        for name, value in requests.headers(found, recorder, clock() - recorder.start_ns):
+            there = response.headers.get(name)
+            response.headers[name] = f"{there}, {value}" if there else value
     except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-        guard.caught(error, "django.begin")
-        return None
+        guard.caught(error, "django.response")
+    try:
+        if response.streaming and getattr(response, "file_to_stream", None) is None:
+            _record_stream(response, recorder)
+        response.close = _Closing(response, found, recorder, environ)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "django.response")
+        requests.end(found, recorder, environ)  # nobody will close it for us
+    return response
 
 
 def _describe(recorder: Recorder, request: HttpRequest, response: HttpResponseBase) -> None:
@@ -136,9 +158,8 @@ def _describe(recorder: Recorder, request: HttpRequest, response: HttpResponseBa
     match = request.resolver_match
     if match is not None:
         route = "/" + str(match.route).removeprefix("^")
-        attributes["route"] = route
         attributes["view"] = str(getattr(match, "_func_path", ""))
-        recorder.name = f"{attributes['method']} {route}"
+        requests.name_by_route(recorder, route)
 
 
 class _Closing:
@@ -171,6 +192,17 @@ class _Closing:
         finally:
             requests.end(self._runtime, self._recorder, self._environ, error)
             self._give_back()
+
+    def queryscope_failed(self, error: BaseException) -> None:
+        """Note that the response could not be sent; only a cancelled one will still be closed."""
+        try:
+            if self._recorder.error is None:
+                self._recorder.error = describe(error)
+            if not isinstance(error, asyncio.CancelledError):
+                requests.end(self._runtime, self._recorder, self._environ, error)
+                self._give_back()
+        except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(failure, "django.send_response")
 
     def _give_back(self) -> None:
         """Take ourselves off the response: it would be garbage that only the collector frees."""
@@ -248,3 +280,4 @@ def _end_stream(recorder: Recorder, stage: int, error: BaseException) -> None:
 
 
 codes.register(_Chunks.__next__, codes.BOUNDARY)
+codes.register(_AsyncChunks.__anext__, codes.BOUNDARY)

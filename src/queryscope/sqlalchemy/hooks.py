@@ -27,7 +27,7 @@ from queryscope.sqlalchemy import (
     statements,
     transactions,
 )
-from queryscope.trace import codes, guard, recorder
+from queryscope.trace import codes, guard, recorder, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,6 +122,7 @@ def _patch() -> None:
     _undo.append(pools.new_dialect.clear)
     awaiting = greenlets.awaiting()
     if awaiting is not None:
+        tasks.follow()
         recorder.beyond.append(awaiting)
         _undo.append(lambda: recorder.beyond.remove(awaiting))
     # Its decorators are made with exec: such code has no file that would show whose it is.

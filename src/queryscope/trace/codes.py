@@ -27,7 +27,9 @@ MAX_CODES = 50_000
 """Code objects kept in one table. Templates made from strings and ``exec`` make new ones for
 ever, so a full table is replaced; Recorders under way keep theirs."""
 
-LIBRARY, USER, BOUNDARY, NODE, JINJA = 0, 1, 2, 3, 4
+LIBRARY, USER, BOUNDARY, NODE, JINJA, HANDED = 0, 1, 2, 3, 4, 5
+"""What a frame can be. At a boundary the walk ends; code that was HANDED here by another thread or
+task runs in a function of that kind, and the walk goes on with who waits for it."""
 NODE_STEP = -1
 """In a chain of (id, instruction) pairs, the instruction of a Django template node."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from queryscope.trace import codes, guard
-from queryscope.trace.codes import BOUNDARY, JINJA, LIBRARY, NODE, NODE_STEP, USER
+from queryscope.trace.codes import BOUNDARY, HANDED, JINJA, LIBRARY, NODE, NODE_STEP, USER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,7 +220,9 @@ ACTIVE: ContextVar[Scope | None] = ContextVar("queryscope_scope", default=None)
 active = ACTIVE.get
 
 CAUSE: ContextVar[tuple[int, ...]] = ContextVar("queryscope_cause", default=())
-"""The chain of those who wait for this thread, where a library has lent it to a coroutine."""
+"""The chain of who waits on the other side, where a library joins coroutines and threads."""
+waiting: list[Callable[[codes.CodeTable], tuple[int, ...]]] = []
+"""Asked for the chain of those who await what runs here, where its stack ends."""
 beyond: list[Callable[[], FrameType | None]] = []
 """Asked for the frame that goes on where the stack of a greenlet ends, one for each adapter."""
 
@@ -605,7 +607,7 @@ class Recorder:
                 frame = None if far else _frame_beyond()
                 far = far or frame is not None
                 if frame is None:
-                    if cause := CAUSE.get():
+                    if cause := self._cause():
                         steps += cause
                         far = True
                     break
@@ -621,6 +623,14 @@ class Recorder:
             elif kind is BOUNDARY:
                 marks.append((at, code, frame.f_lasti))
                 bottom = False
+                break
+            elif kind is HANDED:
+                marks.append((at, code, frame.f_lasti))
+                bottom = False
+                cause = self._cause()
+                # Without a step of its own it is known only by who waits for it.
+                far = far or bool(cause) or not steps
+                steps += cause
                 break
             elif kind is NODE:
                 if self.full or not nodes:
@@ -641,6 +651,13 @@ class Recorder:
             far = True
         followed = None if nodes or far else tuple(marks) or None
         return tuple(steps), source, source_frame, source_depth, followed
+
+    def _cause(self) -> tuple[int, ...]:
+        """Return the chain of those who wait for what runs here."""
+        found = CAUSE.get()
+        for ask in waiting:
+            found = (*ask(self.table), *found)
+        return found
 
     def _explore(self, text: str, depth: int) -> tuple[int, RawLabel | None]:
         """Walk from ``depth`` frames above the caller of ``add_query``; remember the way."""

@@ -65,9 +65,10 @@ class Process:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            self._process.wait()
+            self._errors.flush()
             self._errors.seek(0)
             words = self._errors.read().strip().splitlines() or ["it ended without a word"]
+            self.close()
             raise ProcessError(words[-1][:300])
         return json.loads(line)
 

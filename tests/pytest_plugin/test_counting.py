@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import insert, inspect, text
@@ -181,10 +182,24 @@ def test_block_can_be_entered_again(budget, filled):
             session.execute(text("SELECT 1"))
 
 
-def test_other_threads_are_not_counted(budget, filled):
-    """What a thread without our context sends is not the block's."""
-    with budget(queries=0), ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: Session(filled).execute(text("SELECT 1"))).result()
+def test_threads_of_the_block_are_counted(budget, filled):
+    """What the block hands to a thread is the block's; a thread that was there before is not."""
+
+    def work():
+        with Session(filled) as session:
+            session.execute(text("SELECT 1"))
+
+    wanted = Event()
+    earlier = Thread(target=lambda: (wanted.wait(10), work()))
+    earlier.start()
+    def block():
+        with budget(queries=0), ThreadPoolExecutor(1) as pool:
+            pool.submit(work).result()
+            wanted.set()
+            earlier.join()
+
+    with pytest.raises(pytest.fail.Exception, match="1 query, budget 0"):
+        block()
 
 
 def test_hostile_names_stay_on_their_line(budget, filled):

@@ -73,6 +73,7 @@ class Executed:
     """
 
     final = False
+    made = False
 
     def read(self, frame: FrameType) -> RawLabel:
         """See ``LabelSource``."""
@@ -121,6 +122,8 @@ class Queried:
 class Verb:
     """A session's method whose name says it all; ``name`` is its local that tells the class."""
 
+    made = False
+
     def __init__(self, operation: str, name: str = "", *, final: bool = False) -> None:
         """Name the verb and where the class stands."""
         self.operation = operation
@@ -161,6 +164,7 @@ class Cored:
     """
 
     final = False
+    made = False
 
     def __init__(self, name: str) -> None:
         """Name the local."""

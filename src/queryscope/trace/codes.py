@@ -45,7 +45,7 @@ class LabelSource(Protocol):
     A source may have a method ``follow(label, *, full) -> Reader | None`` beside ``read``. It is
     asked once, when a statement came a new way, for what reads the labels of the statements that
     come the same way afterwards: with the same text, from the same instructions. None says that
-    they have this very label.
+    they have this very label. A source with ``made = False`` never says where a statement was made.
     """
 
     final: bool

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import CodeType, FrameType
 
+    from queryscope.trace.codes import Reader
     from queryscope.trace.events import TraceKind
 
 clock = time.perf_counter_ns
@@ -49,12 +50,14 @@ of ``codes.creation_site``. The static part is interned."""
 Mark = tuple[int, "CodeType", int]
 """``(depth, code, instruction)`` of a frame that must stand there again."""
 
-Way = tuple[str, tuple[Mark, ...] | None, int, Any, int, "CodeType | None", RawLabel | None]
-"""``(text, marks, chain, source, depth, code, label)``: a statement's text as kept, and the way it
+Way = tuple[
+    str, tuple[Mark, ...] | None, int, "Reader | None", int, "CodeType | None", RawLabel | None
+]
+"""``(text, marks, chain, reader, depth, code, label)``: a statement's text as kept, and the way it
 came, since the next one mostly comes the same way. The marks are the user's frames and the
-boundary, None for a way that cannot be followed; the label is read by ``source`` from the frame at
-``depth`` that has this ``code``, unless it is there already: the same for all that come this way.
-One tuple, so that a thread that sends the same statement never sees half of it."""
+boundary, None for a way that cannot be followed. The reader takes the label from the frame at
+``depth``, which must have this ``code``; without a reader ``label`` is that of all that come this
+way. One tuple, so that a thread that sends the same statement never sees half of it."""
 
 NO_WAY: Way = ("", None, -1, None, 0, None, None)
 NO_PARENT = (None, 0, None)
@@ -499,7 +502,7 @@ class Recorder:
                 way = self.last = self.ways[statement]
             except KeyError:
                 way = self._keep(statement)
-        text, marks, site, source, at, code, label = way
+        text, marks, site, reader, at, code, label = way
         if many:
             parameters = None
         elif type(parameters) is list:
@@ -521,10 +524,10 @@ class Recorder:
                         site, label = self._explore(text, frame)
                         break
                 else:
-                    if label is None and source is not None:
+                    if reader is not None:
                         step = _getframe(at)
                         if step.f_code is code:
-                            label = self._label(source, step)
+                            label = self._label(reader, step)
                         else:
                             site, label = self._explore(text, frame)
             except ValueError as raised:  # the stack is not that deep
@@ -562,7 +565,10 @@ class Recorder:
         since reading one frame's locals costs as much as ten frames.
         """
         chain, source, source_frame, _, _ = self._walk(frame, 0)
-        return self.number(chain), self._label(source, source_frame)
+        site = self.number(chain)
+        if source is None or source_frame is None:
+            return site, None
+        return site, self._label(source.read, source_frame)
 
     def site(self, frame: FrameType | None) -> int:
         """Walk outwards and return the index of the chain, without reading a label."""
@@ -664,22 +670,32 @@ class Recorder:
         # 0 is this frame, 1 add_query, 2 its caller. Marks count from add_query, which follows.
         chain, source, frame, at, marks = self._walk(_getframe(depth + 2), depth + 1)
         site = self.number(chain)
-        label = self._label(source, frame)
-        # Which row a statement is for differs from one to the next, and in full recording also
-        # where it was made. A label that says nothing of either need not be read again.
-        shared = label if label is not UNKNOWN_LABEL and not self.full else None
-        if shared is not None and shared[1:] != NO_PARENT:
-            shared = None
-        code = None if frame is None else frame.f_code
-        self.last = self.ways[text] = (text, marks, site, source, at, code, shared)
+        label = reader = code = None
+        if source is not None and frame is not None:
+            label = self._label(source.read, frame)
+            reader = self._reader(source, label)
+            code = frame.f_code
+        self.last = self.ways[text] = (text, marks, site, reader, at, code, label)
         return site, label
 
-    def _label(self, source: Any, frame: FrameType | None) -> RawLabel | None:
+    def _reader(self, source: Any, label: RawLabel) -> Reader | None:
+        """Return what reads the next label of a way, None when it will be ``label`` again."""
+        read: Reader = source.read
+        if label is UNKNOWN_LABEL:
+            return read
+        follow = getattr(source, "follow", None)
+        if follow is not None:
+            following: Reader | None = follow(label, full=self.full)
+            return following
+        # Which row a statement is for differs from one to the next, and in full recording also
+        # where it was made. A label that says nothing of either need not be read again.
+        made = self.full and getattr(source, "made", True)
+        return None if label[1:] == NO_PARENT and not made else read
+
+    def _label(self, read: Reader, frame: FrameType) -> RawLabel:
         """Return the label that an ORM frame tells, with its static part interned."""
-        if source is None or frame is None:
-            return None
         try:
-            label = source.read(frame)
+            label = read(frame)
         except Exception as raised:
             # Another shape than we know, or the user's code: a property, a hash of a key.
             if not guard.is_ours(raised):
@@ -689,7 +705,8 @@ class Recorder:
             self.label_failures += 1
             return UNKNOWN_LABEL
         static, parent, parents, parent_query = label
-        return self.labels.setdefault(static, static), parent, parents, parent_query
+        kept = self.labels.setdefault(static, static)
+        return label if kept is static else (kept, parent, parents, parent_query)
 
     def _keep(self, kept: str) -> Way:
         """Return the way of a statement whose text is new in this Trace: not walked yet."""

@@ -8,6 +8,8 @@ from wsgiref.handlers import SimpleHandler
 from wsgiref.util import FileWrapper
 
 _OURS = re.compile(rb"^(?:Server-Timing|X-Queryscope-Trace): .*\r\n", re.MULTILINE)
+_DATE = re.compile(rb"^Date: .*\r\n", re.MULTILINE)
+"""The server's own."""
 
 
 class Handler(SimpleHandler):
@@ -31,8 +33,8 @@ class Served:
 
     def __init__(self, out, files):
         """Take apart what was written."""
-        self.bytes = _OURS.sub(b"", out)
-        self.has_ours = self.bytes != out
+        self.has_ours = _OURS.search(out) is not None
+        self.bytes = _DATE.sub(b"", _OURS.sub(b"", out))
         self.files = files
         head, _, self.body = self.bytes.partition(b"\r\n\r\n")
         self.head = head.decode("latin-1")

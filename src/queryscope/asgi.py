@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 BRIEF_NS = 1_000_000
 """A stage around the response in which nothing was asked for is left out when it was shorter."""
 
+FLUSH_S = 3.0
+"""Seconds given to what is waiting to be written when the server stops."""
+
+_LAST_WORDS = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 _HEADERS = {
     b"forwarded": "HTTP_FORWARDED",
     b"host": "HTTP_HOST",
@@ -36,7 +40,8 @@ class Middleware(requests.Wrapper):
     """Wraps an ASGI application: ``app = queryscope.asgi.Middleware(app)``.
 
     Starlette's and FastAPI's ``app.add_middleware(queryscope.asgi.Middleware)`` does as well.
-    WebSocket connections and the lifespan pass through untouched.
+    WebSocket connections pass through untouched, and so does the lifespan, at whose end what is
+    waiting is written: some servers then end by a signal, and Python runs nothing any more.
 
     Args:
         app: The ASGI application.
@@ -70,6 +75,8 @@ class Middleware(requests.Wrapper):
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, the viewer's or the application's."""
         if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                send = self._flushing(send)
             await self.app(scope, receive, send)
             return
         found = self.in_force(scope)
@@ -101,6 +108,19 @@ class Middleware(requests.Wrapper):
         finally:
             # Wherever a signal handler raised in between: this task goes on as it came.
             ACTIVE.set(before)
+
+    def _flushing(self, send: Send) -> Send:
+        """Return a ``send`` that has every Trace written before it says that all is shut down."""
+
+        async def flushing(message: Message) -> None:
+            if message["type"] in _LAST_WORDS and self._runtime is not None:
+                try:
+                    await _apart(self._runtime.flush, FLUSH_S)
+                except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                    guard.caught(error, "asgi.lifespan")
+            await send(message)
+
+        return flushing
 
 
 codes.register(Middleware.__call__, codes.BOUNDARY)

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 
 import queryscope
 from queryscope.errors import SettingsError
+from queryscope.store.file import Store
 from queryscope.trace.recorder import recording
 from tests.asgi.caller import call, scope_of
 from tests.asgi.conftest import SETTINGS
@@ -77,18 +78,54 @@ def test_production_changes_no_message():
     assert sent.messages == bare.messages
 
 
-def test_websocket_and_lifespan_pass_untouched(traces):
-    """What is no HTTP request reaches the application as it came, and is no Trace."""
+def test_websocket_passes_untouched(traces):
+    """A WebSocket connection reaches the application as it came, and is no Trace."""
     seen = []
 
     async def app(*args):
         seen.append(args)
 
-    for kind in ("websocket", "lifespan"):
-        args = ({"type": kind}, object(), object())
-        asyncio.run(wrapped(app)(*args))
-        assert all(one is other for one, other in zip(seen[-1], args, strict=True))
+    args = ({"type": "websocket"}, object(), object())
+    asyncio.run(wrapped(app)(*args))
+    assert all(one is other for one, other in zip(seen[0], args, strict=True))
     assert traces() == []
+
+
+def test_lifespan_passes_and_writes_what_waits(tmp_path):
+    """The lifespan's messages are the application's; at its end every Trace is in the store."""
+    messages, kept = [], []
+    path = str(tmp_path / "traces.db")
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await answer(send)
+            return
+        assert scope == {"type": "lifespan"}
+        for _ in range(2):
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+
+    async def main():
+        middleware = wrapped(app, store=True, store_path=path)
+        received = ["lifespan.startup", "lifespan.shutdown"]
+
+        async def receive():
+            if messages:
+                await call(middleware)
+            return {"type": received.pop(0)}
+
+        async def send(message):
+            messages.append(message["type"])
+            if message["type"].startswith("lifespan.shutdown"):
+                store = Store(path)
+                kept.extend(store.list(10, None, None))
+                store.close()
+
+        await middleware({"type": "lifespan"}, receive, send)
+
+    asyncio.run(main())
+    assert messages == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert len(kept) == 1
 
 
 def test_receive_reaches_the_application_as_it_came():

@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from contextvars import ContextVar
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -425,7 +426,8 @@ class Recorder:
     def _hold(self, scope: Scope) -> None:
         carried = self.carried
         key = next_uid()
-        carried[key] = ref(scope, lambda _: carried.pop(key, None))
+        # All in C: what a signal handler raises into a callback's frame would be lost.
+        carried[key] = ref(scope, partial(carried.pop, key))
         if self.closed:
             self._let_go()
 
@@ -668,7 +670,13 @@ class Recorder:
     def _explore(self, text: str, depth: int) -> tuple[int, RawLabel | None]:
         """Walk from ``depth`` frames above the caller of ``add_query``; remember the way."""
         # 0 is this frame, 1 add_query, 2 its caller. Marks count from add_query, which follows.
-        chain, source, frame, at, marks = self._walk(_getframe(depth + 2), depth + 1)
+        try:
+            start = _getframe(depth + 2)
+        except ValueError as raised:  # a greenlet that was given the driver's own method to run
+            if not guard.is_ours(raised):
+                raise
+            start = None
+        chain, source, frame, at, marks = self._walk(start, depth + 1)
         site = self.number(chain)
         label = reader = code = None
         if source is not None and frame is not None:

@@ -1,0 +1,1 @@
+"""Tests of gevent, all in child processes: monkey patching must not reach the others."""

@@ -315,6 +315,18 @@ def test_parent_of_rows_from_elsewhere_is_unknown():
     assert found.parent(found.sites[0]) is None
 
 
+@pytest.mark.parametrize("operation", ["aggregate", "count", "exists", "values"])
+def test_statement_without_objects_is_no_parent(operation):
+    """A count of books for each publisher returns rows of no book."""
+    counts = [
+        a_query(operation=operation, model="library.Book", parameters=(n,), origin=30)
+        for n in range(6)
+    ]
+    found = repeats(books(), *counts, *(publisher(n) for n in range(6)))
+    parent = found.parent(found.sites[-1])
+    assert (parent.query.number, parent.candidates) == (0, 1)
+
+
 def test_later_statement_is_no_parent():
     """Rows are loaded before their relations."""
     found = repeats(*(publisher(n) for n in range(6)), books())
@@ -450,6 +462,16 @@ def test_batch_for_other_rows_is_not_meant(queries):
     found = repeats(*queries)
     site = next(repeat for repeat in found.sites if repeat.narrowed)
     assert found.prefetched(site) is None
+
+
+def test_batch_for_rows_selected_before_the_last_is_not_meant():
+    """Light recording: a batch follows the statement whose rows it is for, at once."""
+    later = books(parameters=(2,))._replace(origin=an_origin(21))
+    asks = [asked(n, None) for n in range(6)]
+    found = repeats(books(), batch(6, None), later, *asks)
+    assert found.prefetched(next(item for item in found.sites if item.narrowed)) is None
+    found = repeats(later, books(), batch(6, None), *asks)
+    assert found.prefetched(next(item for item in found.sites if item.narrowed)).number == 2
 
 
 def test_batches_in_chunks_add_up():

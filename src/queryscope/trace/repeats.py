@@ -38,6 +38,8 @@ WRITE_VERBS = frozenset(
 """Operations that write; SELECTs that they send on the way are part of the write."""
 EVERY_TABLE = "*"
 """What a write of unknown tables, a rollback or a failed statement changed."""
+NO_OBJECTS = frozenset({"aggregate", "count", "exists", "values"})
+"""Verbs of SELECTs that return no objects whose relations could be loaded."""
 _CONTENT_TYPES = frozenset({"django_content_type"})
 MAX_HOPS = 10
 """Loads followed from a row back to the statement that started them all."""
@@ -319,14 +321,19 @@ class Repeats:
             return None
         first, last = repeat.queries[0].number, repeat.queries[-1].number
         asked_for = {query.load.parent_query for query in repeat.queries if query.load is not None}
+        parent = self.parent(repeat)
         found = []
         served = 0
         for query in self._batches.get((load.owner, load.attribute), ()):
             batch = query.load
             if query.number > last or batch is None:
                 continue
-            known = batch.parent_query is not None and None not in asked_for
-            if not known or batch.parent_query in asked_for:
+            if batch.parent_query is not None and None not in asked_for:
+                same = batch.parent_query in asked_for
+            else:
+                # A batch follows the statement whose rows it is for: not those selected later.
+                same = parent is None or parent.query.number < query.number
+            if same:
                 found.append(query)
                 # A subquery load does not know how many rows it serves: all of them.
                 served += batch.parents or repeat.parents
@@ -497,11 +504,12 @@ class _Grouping:
             group.recursive = group.recursive or recursive
         if is_write:
             return
-        if query.model:
-            self.by_model[query.model].append(query)
-        if shape.joins or (load is not None and load.batched):
-            for table in shape.reads:
-                self.by_table[table].append(query)
+        if query.operation not in NO_OBJECTS and not shape.aggregate:
+            if query.model:
+                self.by_model[query.model].append(query)
+            if shape.joins or (load is not None and load.batched):
+                for table in shape.reads:
+                    self.by_table[table].append(query)
         if shape.reads:
             asked = (query.database, query.statement, query.parameters_key)
             parent = load.parent if load is not None else None

@@ -120,7 +120,8 @@ def test_clean_page_says_what_was_looked_for():
     """Without findings the page counts what it saw and names every code."""
     page = page_of(a_trace(*some(2)))
     assert "Nothing to mend was found in 2 statements." in page.text
-    assert "QS101 n-plus-one," in page.text
+    assert "Looked for n-plus-one, " in page.text
+    assert "QS1" not in page.text
     assert "Look first" not in page.text
     empty = page_of(a_trace())
     assert "No statement was recorded, so there was nothing to judge." in empty.text

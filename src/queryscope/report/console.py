@@ -111,7 +111,7 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     if report.clean:
         yield Text(report.clean.sentence, style="green")
         if report.clean.looked_for:
-            names = ", ".join(f"{code} {name}" for code, name in report.clean.looked_for)
+            names = ", ".join(report.clean.looked_for)
             yield Text(f"Looked for {names}.", style="bright_black")
         yield Text("")
     left = len(report.findings) + report.findings_left - MAX_FINDINGS

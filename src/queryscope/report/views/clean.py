@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 class Clean(NamedTuple):
-    """A sentence, and the codes and names of what was looked for: none if there was nothing."""
+    """A sentence, and the names of what was looked for: none if there was nothing.
+
+    Without their codes: whoever searches a report for a code wants a finding.
+    """
 
     sentence: str
-    looked_for: tuple[tuple[str, str], ...]
+    looked_for: tuple[str, ...]
 
 
 def clean_of(
@@ -47,5 +50,5 @@ def clean_of(
     detectors = registry.all_detectors().items()
     return Clean(
         f"Nothing to mend was found in {listed}.",
-        tuple((code, item.NAME) for code, item in detectors if code not in without),
+        tuple(item.NAME for code, item in detectors if code not in without),
     )

@@ -30,7 +30,10 @@ _HEADERS = {
     b"forwarded": "HTTP_FORWARDED",
     b"host": "HTTP_HOST",
     b"traceparent": "HTTP_TRACEPARENT",
+    b"via": "HTTP_VIA",
     b"x-forwarded-for": "HTTP_X_FORWARDED_FOR",
+    b"x-forwarded-host": "HTTP_X_FORWARDED_HOST",
+    b"x-forwarded-proto": "HTTP_X_FORWARDED_PROTO",
     b"x-real-ip": "HTTP_X_REAL_IP",
 }
 """The request headers that we read, and their names in a WSGI environment."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from queryscope.trace.recorder import Recorder
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_HOST = re.compile(
+    r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?\Z|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?\Z"
+)
 MAX_PATH_CHARS = 500
 
 before_first: list[Callable[[], None]] = []
@@ -170,9 +173,10 @@ def end(
 
 def _base_url(environ: Mapping[str, Any]) -> str:
     """Return scheme and host of a request, as its client sees them."""
-    scheme = str(environ.get("wsgi.url_scheme") or "http")
-    host = environ.get("HTTP_HOST")
-    if not host:
+    scheme = "https" if environ.get("wsgi.url_scheme") == "https" else "http"
+    host = str(environ.get("HTTP_HOST") or "")
+    # The client's own text, on its way to a terminal.
+    if not _HOST.match(host):
         host = str(environ.get("SERVER_NAME") or "127.0.0.1")
         port = str(environ.get("SERVER_PORT") or "80")
         if port != ("443" if scheme == "https" else "80"):

@@ -63,6 +63,16 @@ def test_named_packages_go_before_paths():
     assert not is_user("shop.views", SITE + "/shop/views.py")
 
 
+def test_templates_belong_to_the_package_they_lie_in():
+    """A template has no module: those of a named package are the user's, its libraries' are not."""
+    codes.set_packages(user=["shop"], library=[])
+    assert is_user("", SITE + "/shop/templates/shop/list.html")
+    assert not is_user("", SITE + "/shop_tables/templates/shop/table.html")
+    assert not is_user("tables.rows", SITE + "/shop/rows.py")
+    codes.forget_packages()
+    assert not is_user("", SITE + "/shop/templates/shop/list.html")
+
+
 def test_naming_packages_classifies_again():
     """What was classified before the packages were named is classified again, in its table."""
     table = codes.current()

@@ -152,8 +152,11 @@ def is_user(module: str, file: str) -> bool:
     if top in _library_packages or top == "queryscope":
         return False
     path = file.replace("\\", "/")
-    if any(folder in path for folder in _LIBRARY_FOLDERS):
-        return False
+    for folder in _LIBRARY_FOLDERS:
+        _, found, inside = path.rpartition(folder)
+        if found:
+            # A template has no module: the folder is the package.
+            return not module and inside.partition("/")[0] in _user_packages
     return not path.startswith(("<frozen", *_STDLIB))
 
 

@@ -8,7 +8,7 @@ from queryscope.detectors import qs101_n_plus_one, qs201_duplicate_select
 from queryscope.detectors.registry import Case, judge, judge_all
 from queryscope.trace import guard
 from queryscope.trace.repeats import Repeats
-from tests.builders import MS, a_load, a_query, a_trace, some
+from tests.builders import MS, a_load, a_query, a_trace, an_origin, some
 
 
 def n_plus_one(count=6, origin=41, **facts):
@@ -48,6 +48,20 @@ def test_more_specific_code_silences_the_other():
     repeats = Repeats.of(trace)
     assert list(qs201_duplicate_select.detect(Case(trace, repeats)))
     assert {finding.code for finding in judge(trace)} == {"QS101"}
+
+
+def test_one_more_of_what_a_loop_repeats_is_no_duplicate():
+    """With the N+1 mended one statement is left; two others would still be one too many."""
+    loop = [
+        a_query(operation="lazy", parameters=(1,), load=a_load(parent=n), origin=41)
+        for n in range(6)
+    ]
+    alone = a_query(operation="lazy", parameters=(1,), load=a_load(parent=0), origin=60)
+    trace = a_trace(*loop, alone)
+    assert list(qs201_duplicate_select.detect(Case(trace, Repeats.of(trace))))
+    assert {finding.code for finding in judge(trace)} == {"QS101"}
+    trace = a_trace(*loop, alone, alone._replace(origin=an_origin(61)))
+    assert {finding.code for finding in judge(trace)} == {"QS101", "QS201"}
 
 
 def test_nested_traces_are_judged_by_themselves():

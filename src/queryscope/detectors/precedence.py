@@ -15,3 +15,7 @@ PRECEDENCE: tuple[str, ...] = (
 """The more specific code first. A finding whose statements are all explained by findings of
 codes that stand before its own stays silent. Codes that are not listed neither silence nor are
 silenced: they speak of something else than the repetition of statements."""
+
+DUPLICATES: frozenset[str] = frozenset({"QS201", "QS202"})
+"""Codes of statements that equal one another: one that is left unexplained repeats nothing, once
+the others are mended."""

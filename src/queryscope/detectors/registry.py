@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from queryscope import detectors
 from queryscope.detectors.finding import SEVERITIES, Finding
-from queryscope.detectors.precedence import PRECEDENCE
+from queryscope.detectors.precedence import DUPLICATES, PRECEDENCE
 from queryscope.errors import NotFoundError, nearest
 from queryscope.trace import guard
 from queryscope.trace.repeats import Repeats
@@ -191,11 +191,13 @@ def _without_silenced(found: list[Finding]) -> Iterable[Finding]:
     for code in PRECEDENCE:
         spoken: set[int] = set()
         for finding in found:
-            if finding.code == code and not (
-                finding.queries and explained.issuperset(finding.queries)
-            ):
-                spoken.update(finding.queries)
-                yield finding
+            if finding.code != code:
+                continue
+            left = len(set(finding.queries) - explained)
+            if finding.queries and left <= (code in DUPLICATES):
+                continue
+            spoken.update(finding.queries)
+            yield finding
         explained |= spoken
     yield from (finding for finding in found if finding.code not in PRECEDENCE)
 

@@ -27,7 +27,7 @@ from queryscope.django import hooks
 from queryscope.trace.events import TemplateNode
 from tests.detectors.judging import check_clean, check_found, said
 from tests.django.conftest import make_books
-from tests.django.library.models import Book, BookDetail, Genre, Publisher, Review, Tag
+from tests.django.library.models import Author, Book, BookDetail, Genre, Publisher, Review, Tag
 from tests.django.recorded import recorded
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,13 @@ def foreign_key_set_in_memory():
     for book in Book.objects.all():
         book.publisher = publisher
         book.publisher.name
+
+
+@dirty("QS101", 6, '.prefetch_related("publisher__books")', confidence="high or medium")
+def relation_of_rows_joined_to_a_managers_rows():
+    editor = Author.objects.get()
+    for book in editor.edited.select_related("publisher"):  # mend
+        list(book.publisher.books.all())  # ran
 
 
 @dirty("QS101", 6, '.select_related("editor")')
@@ -845,6 +852,34 @@ def test_nested_loops_of_a_template_name_the_tags(recording):
     assert outer.origin.node.source == "for book in p.books.all"
     assert inner.mend.write == '.prefetch_related("books__editor")'
     assert inner.mend.at == outer.mend.at
+
+
+def test_queryset_that_a_tag_makes_is_mended_there(recording):
+    """The line that renders made no queryset: the tag did."""
+
+    def view():
+        render("{% for book in books.all %}{{ book.publisher }}{% endfor %}", books=Book.objects)
+
+    finding = check_found(run(view, recording), "QS101", 6)
+    if recording == "full":
+        assert finding.mend.at.source == "for book in books.all"
+
+
+def test_lookup_in_serializer_method_is_found(recording):
+    """The loop is the serializer's; ten rows tell it from the few fields of a form."""
+
+    class Serializer(serializers.Serializer):
+        stars = serializers.SerializerMethodField()
+
+        def get_stars(self, book):
+            return [review.stars for review in Review.objects.filter(book=book)]
+
+    make_books(12)
+    with recorded(recording) as result:
+        Serializer(Book.objects.all(), many=True).data
+    finding = check_found(result.trace, "QS102", 12)
+    assert finding.severity == "critical"
+    assert finding.origin.first.function.endswith("get_stars")
 
 
 def test_relation_loaded_in_thread_pool_is_found(recording):

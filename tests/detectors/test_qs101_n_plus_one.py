@@ -216,8 +216,53 @@ def test_loop_in_library_code_alone_is_found():
     """A serializer of a generic view: no line of the user's, but rows side by side."""
     nowhere = an_origin()._replace(steps=())
     queries = [q._replace(origin=nowhere) for q in (books(), *loads(6))]
-    finding = check_found(a_trace(*queries), "QS101", 6)
+    finding = check_found(a_trace(*queries, sessions=[a_session(framework="django")]), "QS101", 6)
     assert finding.mend.at is None
+
+
+@pytest.mark.parametrize(
+    ("view", "named"),
+    [
+        ("library.api.BookViewSet", "get_queryset() of library.api.BookViewSet"),
+        ("django.contrib.admin.options.changelist_view", "get_queryset() of the admin class"),
+        ("", "get_queryset() of the view"),
+    ],
+)
+def test_view_is_named_where_no_line_is_known(view, named):
+    """The route's view is where a generic view's queryset is to be looked for."""
+    nowhere = an_origin()._replace(steps=())
+    queries = [q._replace(origin=nowhere, session=0) for q in (books(), *loads(6))]
+    facts = {"attributes": {"view": view}, "sessions": [a_session(framework="django")]}
+    finding = check_found(a_trace(*queries, **facts), "QS101", 6)
+    assert named in finding.mend.how
+    finding = check_found(a_trace(books(), *loads(6), **facts), "QS101", 6)
+    assert "get_queryset" not in finding.mend.how
+
+
+def test_rows_joined_to_a_managers_rows_have_the_whole_path():
+    """The lines of a basket with their products: what the products load goes through the line."""
+    lines = a_query(
+        'SELECT * FROM "library_review" INNER JOIN "library_book" ON '
+        '("library_review"."book_id" = "library_book"."id")',
+        operation="iterate",
+        model="library.Review",
+        rows=6,
+        origin=20,
+        load=a_load("reviews", relation="reverse", owner="library.Author", parent=9),
+    )
+    finding = check_found(a_trace(lines, *loads(6)), "QS101", 6)
+    assert finding.mend.write == '.select_related("book__publisher")'
+    assert "queryset of Review" in finding.mend.how
+
+
+def test_one_line_that_selects_twice_is_one_finding():
+    """Middleware and view run the same line: its queryset is mended once."""
+    made = a_frame(12, file="/srv/app/library/managers.py")
+    first = books(created=made)
+    second = first._replace(origin=an_origin(30), parameters_key="of another user")
+    view = loads(4, start=4, parent_query=5, origin=an_origin(42))
+    finding = check_found(a_trace(first, *loads(4), second, *view), "QS101", 8)
+    assert finding.mend.at == made
 
 
 def test_queryset_made_elsewhere_is_the_mend():

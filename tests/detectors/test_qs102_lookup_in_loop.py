@@ -207,4 +207,21 @@ def test_loop_that_nobody_can_see_is_only_suspected():
     """Without source the chain alone repeats: an info, from five keys on."""
     finding = check_found(a_trace(*lookups(5, an_origin(41))), "QS102", 5)
     assert (finding.severity, finding.confidence) == ("info", "low")
-    assert check_found(a_trace(*lookups(50, an_origin(41))), "QS102").severity == "info"
+    assert check_found(a_trace(*lookups(9, an_origin(41))), "QS102").severity == "info"
+
+
+def test_loop_of_a_library_over_many_rows_is_found():
+    """A serializer or resolver is called for each row: ten keys are not the fields of a form."""
+    finding = check_found(a_trace(*lookups(10, an_origin(41))), "QS102", 10)
+    assert (finding.severity, finding.confidence) == ("critical", "medium")
+    queries = lookups(12, an_origin(41))
+    assert check_found(a_trace(*queries), "QS102", critical_min_count=13).severity == "info"
+
+
+def test_same_loop_of_one_helper_is_one_finding(places):
+    """Middleware and view call the helper with the loop: one loop to mend."""
+    loop = places.loop.steps
+    callers = [an_origin(*loop, a_frame(n, function="caller")) for n in (70, 80)]
+    queries = [query for origin in callers for query in lookups(4, origin)]
+    finding = check_found(a_trace(*queries), "QS102", 8)
+    assert finding.evidence["also at"]

@@ -180,6 +180,17 @@ def test_duplicates_of_library_code_are_only_an_info():
     assert (finding.severity, finding.confidence) == ("info", "low")
 
 
+def test_tag_of_library_template_is_not_to_be_edited():
+    """The admin's template is named where it asked; the mend names no line of it."""
+    site = "/srv/venv/lib/python3.12/site-packages/django/contrib/admin/templates/"
+    tags = [an_origin(a_node(n, template="list.html", file=site + "list.html")) for n in (3, 4)]
+    finding = check_found(a_trace(*(account(tag) for tag in tags)), "QS201", 2)
+    assert "list.html:3 and " in finding.message
+    assert finding.mend.at is None
+    finding = check_found(a_trace(account(41), account(tags[0])), "QS201", 2)
+    assert finding.mend.at.line == 41
+
+
 def test_relation_of_one_row_loaded_twice_wants_its_join():
     """Two objects of one row below the threshold of a loop: the mend is still the join."""
     books = a_query('SELECT * FROM "library_book"', model="library.Book", rows=2, origin=20)

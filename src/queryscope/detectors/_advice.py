@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from queryscope.detectors.finding import Mend
-from queryscope.trace.events import Frame
-from queryscope.trace.source import expression_at, methods_at, only_mention
+from queryscope.trace.events import Frame, TemplateNode
+from queryscope.trace.source import expression_at, is_own, methods_at, only_mention
 
 if TYPE_CHECKING:
-    from queryscope.trace.events import Load, Query, TemplateNode, Trace
+    from collections.abc import Sequence
+
+    from queryscope.trace.events import Load, Query, Trace
     from queryscope.trace.repeats import Repeat, Repeats
 
 TO_ONE = frozenset({"forward", "one_to_one", "reverse_one_to_one"})
@@ -82,11 +84,25 @@ def short(model: str) -> str:
     return model.rpartition(".")[2]
 
 
+def own_step(steps: Sequence[Frame | TemplateNode | None]) -> Frame | TemplateNode | None:
+    """Return the first of some steps that is the user's to edit; a library's template is not."""
+    return next((step for step in steps if step is not None and is_own(step)), None)
+
+
 def position_of(query: Query) -> Frame | TemplateNode | None:
-    """Return where a queryset or select was written: where it was made, else evaluated."""
+    """Return where a queryset or select was written: where it was made, else evaluated.
+
+    None where only library code made and evaluated it.
+    """
+    tag: TemplateNode | None = None
+    for step in query.origin.steps:
+        if isinstance(step, TemplateNode):
+            tag = step if tag is None and is_own(step) else tag
+        elif tag is not None and step == query.created:
+            return tag  # the line renders the template, whose tag made the queryset
     frame = query.created or query.origin.frame
     if frame is None:
-        return query.origin.node
+        return tag
     found = expression_at(frame)
     if query.created is None and query.model and not methods_at(frame) & _BUILDERS:
         # Light recording, and the evaluation is a call of render(), of a serializer or such: the
@@ -103,7 +119,7 @@ def eager_load(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
     loads, root = repeats.hops(first)
     owner = short(loads[0].owner)
     prefix: list[str] | None = []
-    if root is not None and root.load is None and root.model and root.model != loads[0].owner:
+    if root is not None and root.model and root.model != loads[0].owner:
         prefix = joined_path(repeats, root, loads[0].owner)
     at = position_of(root) if root is not None else None
     framework = framework_of(trace, first)
@@ -125,18 +141,30 @@ def eager_load(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
         write = f"{repeat.relation} together with its rows"
         how = f"Load it where the rows of {owner} are loaded"
     if root is None:
-        how += (
-            ": which statement loaded them is not known; for a generic view it is the view's "
-            "queryset or get_queryset()"
-        )
+        how += ": which statement loaded them is not known"
     elif prefix is None:
         how += (
             f"; the rows of {owner} came along with {short(root.model)}: put the path from "
             f"{short(root.model)} to {owner} in front"
         )
+    if framework == "django":
+        how += where_else(trace, at)
     if repeats.is_tree(repeat):
         how += "; a level for each depth, or read the whole tree with one recursive query"
     return Mend(at, write, how + ".")
+
+
+def where_else(trace: Trace, at: Frame | TemplateNode | None) -> str:
+    """Return where to look for a queryset of Django's that no known line of the user's made."""
+    if at is not None or trace.kind != "request":
+        return ""
+    view = trace.attributes.get("view", "")
+    if view.startswith("django.contrib.admin."):
+        view = "the admin class"
+    return (
+        f"; which line made it is not known: see queryset or get_queryset() of {view or 'the view'}"
+        ", or of a form field"
+    )
 
 
 def _django_loader(loads: tuple[Load, ...], prefix: list[str], narrowed: Query | None) -> str:

@@ -11,6 +11,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from queryscope.detectors._advice import own_step
 from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Cost, Finding
 from queryscope.detectors.registry import Threshold
@@ -41,7 +42,8 @@ _ALL: Mapping[str, Threshold] = {
     DUPLICATES_MIN_STATEMENTS: Threshold(2, "equal statements with nothing written in between"),
 }
 SUSPECTED_MIN_QUESTIONS = 5
-"""Different keys from which one place is suspected without a loop in its source."""
+"""Different keys from which one place is suspected without a loop in the user's source; from
+``critical_min_count`` on it is no longer a suspicion."""
 ISOLATION_VERBS = frozenset({"refresh", "get_or_create", "update_or_create"})
 """Asking again is what these are for: polling, and creating what may be there."""
 
@@ -184,7 +186,9 @@ def _per_question(repeat: Repeat, case: Case) -> Confidence | None:
         return None if repeat.loop.kind == "condition" else "medium"
     if repeat.recursive or repeat.questions < SUSPECTED_MIN_QUESTIONS:
         return None
-    return "low"
+    # A serializer, a table or a resolver calls the user's code for each row: the loop is the
+    # library's. Few keys may as well be the fields of one form.
+    return "medium" if repeat.questions >= case.threshold(CRITICAL_MIN_COUNT) else "low"
 
 
 def _per_parent_or_question(repeat: Repeat, case: Case) -> Confidence | None:
@@ -267,15 +271,19 @@ def verdicts(case: Case, code: str) -> Iterator[Verdict]:
 def _mended_as_one(repeat: Repeat, case: Case) -> object:
     load = repeat.load
     if load is None or repeat.is_write:
-        shape = repeat.queries[0].shape
-        return repeat.site, repeat.operation, "" if repeat.is_write else shape.text
+        # A loop in a helper is one loop, whoever calls the helper.
+        loop = repeat.loop
+        where = (loop.at, repeat.site[0]) if loop is not None and repeat.site else repeat.site
+        return where, repeat.operation, "" if repeat.is_write else repeat.queries[0].shape.text
     parent = case.repeats.parent(repeat)
     outer = case.repeats.outer(repeat)
     rows: object = repeat.site
     if outer is not None:
         rows = outer.number
     elif parent is not None:
-        rows = (parent.query.number,)
+        # One line that selects is one line to mend, however often it ran.
+        line = parent.query.created or parent.query.origin.steps
+        rows = (parent.query.model, line) if line else (parent.query.number,)
     return load.relation, load.owner, load.attribute, repeat.narrowed, rows
 
 
@@ -462,7 +470,8 @@ def name_of(repeat: Repeat) -> str:
 def around(case: Case, verdict: Verdict) -> str:
     """Return the words that name the loop around a loop, with the product; ``""`` without."""
     outer = case.repeats.outer(verdict.repeat)
-    if outer is None:
+    # Fewer than one statement in ten turns: that is hardly the loop around.
+    if outer is None or 10 * len(verdict.queries) < len(outer.queries):
         return ""
     return f", inside {name_of(outer)} ({product(outer, len(verdict.queries))})"
 
@@ -476,7 +485,7 @@ def in_loop(loop: Loop | None) -> str:
 
 def loop_position(loop: Loop | None, origin: Origin) -> Frame | TemplateNode | None:
     """Return where a batch has to go: in front of the loop; without one, where it was asked."""
-    return loop.at if loop is not None else origin.first
+    return loop.at if loop is not None else own_step(origin.steps)
 
 
 def in_migration(site: Site) -> bool:

@@ -37,8 +37,9 @@ products = {row.sku: row for row in rows}
 - a function that walks from row to row by calling itself;
 - loops in data migrations.
 
-Without a loop in the source (a library calls back, the source is not there) the finding is only an
-`info`, from 5 different keys on.
+Without a loop in the source (a serializer or another library calls back for each row, the source is
+not there) the finding is an `info` from 5 different keys on, and a full one from
+`critical_min_count` keys on.
 
 ## Settings
 

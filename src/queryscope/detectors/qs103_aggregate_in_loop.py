@@ -36,8 +36,9 @@ With `prefetch_related("reviews")` in place, `len(book.reviews.all())` asks nobo
 - `while exists(name)`: the next question depends on the answer;
 - loops in data migrations.
 
-Without a loop in the source and without a parent row the finding is only an `info`, from 5
-different parameters on.
+Without a loop in the source (a serializer or another library calls back for each row) and without a
+parent row the finding is an `info` from 5 different parameters on, and a full one from
+`critical_min_count` on.
 
 ## Settings
 
@@ -57,7 +58,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queryscope.detectors import _loops
-from queryscope.detectors._advice import framework_of, position_of, short
+from queryscope.detectors._advice import framework_of, own_step, position_of, short, where_else
 from queryscope.detectors.finding import Mend
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _mend(case: Case, verdict: Verdict, asked: str, *, prefetched: bool) -> Mend
             "exists": f"bool(.{load.attribute}.all())",
         }
         return Mend(
-            repeat.origin.first,
+            own_step(repeat.origin.steps),
             in_memory.get(asked, f".{load.attribute}.all()"),
             "Ask the prefetched rows instead of the database.",
         )
@@ -142,9 +143,8 @@ def _mend(case: Case, verdict: Verdict, asked: str, *, prefetched: bool) -> Mend
             write = f'.annotate({name}_count=Count("{name}"))'
         else:
             write = f'.annotate({name}_{asked}={function.get(asked, "Sum")}("{name}__..."))'
-        return Mend(
-            at, write, f"Add it to the queryset that loads the rows of {short(load.owner)}."
-        )
+        how = f"Add it to the queryset that loads the rows of {short(load.owner)}"
+        return Mend(at, write, f"{how}{where_else(case.trace, at)}.")
     related = short(first.model) or load.attribute
     return Mend(
         at,

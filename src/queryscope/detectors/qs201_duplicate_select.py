@@ -60,7 +60,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queryscope.detectors import _loops
-from queryscope.detectors._advice import eager_load, short
+from queryscope.detectors._advice import eager_load, own_step, short
 from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Mend
 
@@ -120,5 +120,7 @@ def _mend(case: Case, again: Again, lines: list[str]) -> Mend:
     if repeat is not None and repeat.operation == "lazy" and repeat.load is not None:
         return eager_load(case.trace, case.repeats, repeat)
     return Mend(
-        again.places[-1], "", f"Use the result of {lines[0]} again instead of asking a second time."
+        own_step(again.places[::-1]),
+        "",
+        f"Use the result of {lines[0]} again instead of asking a second time.",
     )

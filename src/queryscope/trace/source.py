@@ -71,7 +71,7 @@ def enclosing_loop(origin: Origin) -> Loop | None:
     for depth, step in enumerate(origin.steps):
         if isinstance(step, Frame):
             found = loop_at(step, innermost=depth == 0)
-        elif step.file is not None and not is_user("", step.file):
+        elif not is_own(step):
             continue  # a form's own template loops over its fields: not the user's loop
         elif depth and step.source.startswith("for "):
             # The first node is the one that asked: a {% for %} that evaluates what it iterates.
@@ -81,6 +81,11 @@ def enclosing_loop(origin: Origin) -> Loop | None:
         if found is not None:
             return found
     return None
+
+
+def is_own(step: Frame | TemplateNode) -> bool:
+    """Tell whether a step is the user's to edit: not a tag of a library's template."""
+    return isinstance(step, Frame) or step.file is None or is_user("", step.file)
 
 
 def loop_at(frame: Frame, *, innermost: bool = True) -> Loop | None:

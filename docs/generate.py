@@ -17,7 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from queryscope import adapters, errors, profiling, runtime, wsgi
+from queryscope import adapters, asgi, errors, profiling, runtime, wsgi
 from queryscope.cli import main as cli
 from queryscope.detectors import finding, registry
 from queryscope.pytest_plugin import plugin
@@ -204,7 +204,8 @@ def settings_page() -> str:
         "",
         (
             "Django: `QUERYSCOPE = {...}` in the settings. WSGI: "
-            "`queryscope.wsgi.Middleware(app, {...})`. A name that does not exist, or a value of "
+            "`queryscope.wsgi.Middleware(app, {...})`. ASGI: "
+            "`queryscope.asgi.Middleware(app, {...})`. A name that does not exist, or a value of "
             "the wrong type, is an error at start, which names the nearest right one."
         ),
         "",
@@ -424,6 +425,7 @@ def api_page() -> str:
         part("run.findings", profiling.Run.findings, level=3),
         part("queryscope.stage", profiling.stage),
         part("queryscope.wsgi.Middleware", wsgi.Middleware),
+        part("queryscope.asgi.Middleware", asgi.Middleware),
         django_part(),
         budget_part(),
         "## What a Trace and a finding hold\n",

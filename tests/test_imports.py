@@ -137,7 +137,7 @@ def test_django_is_hooked_when_it_is_set_up():
     assert "queryscope.django.hooks" not in sys.modules
     django.setup()
     from django.db.backends.base.base import BaseDatabaseWrapper
-    assert "queryscope" in BaseDatabaseWrapper.make_cursor.__module__
+    assert hasattr(BaseDatabaseWrapper.make_cursor, "__wrapped__")
     assert Apps.populate is original
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)

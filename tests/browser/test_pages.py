@@ -177,6 +177,16 @@ def test_keys_zoom_and_move_the_timeline(tmp_path, report):
     assert found["live"] > 0
 
 
+def test_narrow_screen_has_few_ticks(tmp_path):
+    """On a telephone the marks of the time axis are so few that they stay apart."""
+    page = html.render(a_trace(*some(3), duration_ns=12 * MS), ())
+    narrow, wide = (
+        len(loaded(tmp_path, page, f"--window-size={width},900").all("line"))
+        for width in (500, 1280)
+    )
+    assert (narrow, wide) == (3, 7)
+
+
 def test_dragging_zooms_into_what_was_dragged_over(tmp_path, report):
     """A drag from a quarter to the half of the timeline shows that quarter."""
     found = driven(

@@ -11,6 +11,7 @@
   const SVG = 'http://www.w3.org/2000/svg';
   const UNITS = 10000;
   const PAGE = 200;
+  const NARROW = 600;
   const data = JSON.parse(document.getElementById('data').textContent);
   const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
   // A column of equal numbers is stored as that number.
@@ -139,6 +140,8 @@
         this.tips.set(title.parentNode, title.textContent);
         title.remove();
       }
+      // The ticks of the page itself are as many as a wide screen shows.
+      if (window.innerWidth < NARROW) this.drawAxis(1);
       this.listen();
     }
 
@@ -194,7 +197,7 @@
 
     drawAxis(width) {
       const span = width * this.wall;
-      const raw = span / (this.grid.getBoundingClientRect().width < 480 ? 3 : 8);
+      const raw = span / (window.innerWidth < NARROW ? 3 : 8);
       const power = 10 ** Math.floor(Math.log10(raw));
       const step = [1, 2, 5, 10].map((nice) => nice * power).find((nice) => nice >= raw);
       const texts = [];

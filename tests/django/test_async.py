@@ -194,12 +194,12 @@ def test_sync_stream_under_asgi_belongs_to_its_request(app):
     assert stages(trace)[-1] == ("response iteration", 7)
 
 
-@pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_stream_that_raises_ends_its_trace(app):
     """The stream's error is the server's to handle; Django closes nothing, the Trace ends."""
     with pytest.raises(RuntimeError, match="the stream is broken"):
         asyncio.run(call(app, "/stream/broken/"))
-    gc.collect()  # Django leaves the request's body open
+    gc.collect()  # Django leaves the request's body and its connection open
     (item,) = judged()
     assert (item.trace.error, item.trace.statements) == ("RuntimeError: the stream is broken", 1)
 

@@ -122,7 +122,36 @@ def _ours(value):
 
 def _is_listener(item):
     """Tell whether an object of SQLAlchemy's event system calls a function of ours."""
-    return isinstance(item, tuple) and len(item) == 3 and item[0] is Session and _ours(item[2])
+    return type(item) is tuple and len(item) == 3 and item[0] is Session and _ours(item[2])
+
+
+def test_wrappers_of_others_around_ours_stay(db):
+    """Another library that came after us keeps its wrapper when we go, and is not in the way."""
+    engine = create_engine("sqlite://")
+    queryscope.install()
+    places = [(BaseDatabaseWrapper, "make_cursor"), (DefaultDialect, "do_execute")]
+    originals = [vars(owner)[name] for owner, name in places]
+    called = []
+
+    def theirs(original):
+        def wrapped(*args, **kwargs):
+            called.append(original)
+            return original(*args, **kwargs)
+
+        return wrapped
+
+    try:
+        for (owner, name), original in zip(places, originals, strict=True):
+            setattr(owner, name, theirs(original))
+        queryscope.uninstall()
+        Book.objects.count()
+        with engine.connect() as connection:
+            connection.execute(select(1))
+        assert set(called) == set(originals)
+    finally:
+        for (owner, name), original in zip(places, originals, strict=True):
+            setattr(owner, name, original.__wrapped__)
+        engine.dispose()
 
 
 def test_listener_of_the_session_is_gone(db):

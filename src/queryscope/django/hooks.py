@@ -85,10 +85,23 @@ def _register_frames() -> None:
 
 
 def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Replace an attribute that ``owner`` itself defines, and remember how to restore it."""
-    original = vars(owner)[name]
-    setattr(owner, name, make(original))
-    _undo.append(lambda: setattr(owner, name, original))
+    """Replace an attribute that ``owner`` itself defines, and remember how to restore it.
+
+    What this Django does not have is counted. Who wrapped ours since then keeps his wrapper, and
+    ours inside it, which does nothing without a Recorder.
+    """
+    original = vars(owner).get(name)
+    if original is None:
+        guard.count(AttributeError(f"{owner.__name__} has no {name}"), "django.install")
+        return
+    ours = make(original)
+    setattr(owner, name, ours)
+
+    def undo() -> None:
+        if vars(owner).get(name) is ours:
+            setattr(owner, name, original)
+
+    _undo.append(undo)
 
 
 def _patch_connections() -> None:

@@ -108,14 +108,24 @@ def uninstall() -> None:
 
 
 def _replace(owner: Any, name: str, make: Maker) -> None:
-    """Replace what ``owner`` itself defines; what this SQLAlchemy has not is counted."""
+    """Replace what ``owner`` itself defines; what this SQLAlchemy has not is counted.
+
+    Who wrapped ours since then keeps his wrapper, and ours inside it, which does nothing without
+    a Recorder.
+    """
     original = vars(owner).get(name)
     if original is None:
         missing = AttributeError(f"{owner.__name__} has no {name}")
         guard.count(missing, "sqlalchemy.install")
         return
-    setattr(owner, name, make(original))
-    _undo.append(lambda: setattr(owner, name, original))
+    ours = make(original)
+    setattr(owner, name, ours)
+
+    def undo() -> None:
+        if vars(owner).get(name) is ours:
+            setattr(owner, name, original)
+
+    _undo.append(undo)
 
 
 def _patch() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
+import cProfile
 
 import pytest
 
 from queryscope.trace.events import Origin
-from queryscope.trace.repeats import Repeats, fold
+from queryscope.trace.repeats import Repeats, fold, turned_at
 from tests.builders import (
     MS,
     a_frame,
@@ -19,6 +19,7 @@ from tests.builders import (
     an_origin,
     some,
 )
+from tests.detectors.judging import Source
 
 SELECT = 'SELECT * FROM "library_book" WHERE "id" = %s'
 UPDATE = 'UPDATE "library_book" SET "title" = %s'
@@ -265,6 +266,56 @@ def test_lazy_loads_of_different_parents_are_no_duplicates():
     assert runs(*(publisher(1), publisher(1))) == [2]
 
 
+# -- loops --------------------------------------------------------------------------------------
+
+
+def turns(*between, ask=None):
+    """Return where control was between four statements, with others sent before each."""
+    ask = ask or an_origin(a_frame(5, function="helper"), 41)
+    queries = []
+    for n in range(4):
+        queries += [a_query(origin=origin, parameters=()) for origin in between]
+        queries.append(a_query(origin=ask, parameters=(n,)))
+    trace = a_trace(*queries)
+    site = next(item for item in Repeats.of(trace).sites if item.questions == 4)
+    return turned_at(site.queries, trace.queries)
+
+
+def test_control_stayed_where_nothing_else_was_sent():
+    """Statements one after the other tell nothing: any loop may have turned."""
+    assert turns() == (0, None)
+
+
+def test_control_was_in_function_of_statement_in_between():
+    """Another line of the helper, of its caller, or of another function that the caller calls."""
+    helper = a_frame(3, function="helper")
+    assert turns(an_origin(helper, 41)) == (0, helper)
+    assert turns(an_origin(40)) == (1, a_frame(40))
+    assert turns(an_origin(helper, 41), an_origin(40)) == (1, a_frame(40))
+    other = an_origin(a_frame(9, function="other"), 41)
+    assert turns(other) == (1, None)
+
+
+def test_statement_of_unrelated_chain_tells_nothing():
+    """Another task has no step in common."""
+    assert turns(an_origin(a_frame(9, function="other"))) == (0, None)
+
+
+def test_tag_beside_is_not_left():
+    """Light recording keeps one tag of a chain: the loop around it is in its file."""
+    ask = an_origin(a_frame(5, function="helper"), a_node(3), 41)
+    assert turns(an_origin(a_node(4), 41), ask=ask) == (1, None)
+
+
+def test_generator_is_suspended_and_not_left(tmp_path):
+    """Between two rows of a generator its caller's body runs, and its own loop goes on."""
+    text = "def rows(keys):\n    for key in keys:\n        yield ask(key)\n"
+    lazy = Source(tmp_path, text).frame("ask(key)", "rows")
+    assert turns(an_origin(42), ask=an_origin(lazy, 41)) == (0, None)
+    eager = Source(tmp_path, text.replace("yield", "return"), "eager.py").frame("ask(key)", "rows")
+    assert turns(an_origin(42), ask=an_origin(eager, 41)) == (1, a_frame(42))
+
+
 # -- parents ------------------------------------------------------------------------------------
 
 
@@ -502,20 +553,16 @@ def many(count):
     )
 
 
-def test_grouping_is_linear_and_quick():
-    """A thousand statements take ten milliseconds at most; measured about two."""
+def test_grouping_is_linear():
+    """Ten times the statements make ten times the calls, and not many for each."""
     small, large = many(1_000), many(10_000)
     Repeats.of(small)
 
-    def best(trace):
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            Repeats.of(trace)
-            times.append(time.perf_counter() - start)
-        return min(times)
+    def calls(trace):
+        profile = cProfile.Profile()
+        profile.runcall(Repeats.of, trace)
+        return sum(entry.callcount for entry in profile.getstats())
 
-    quick, slow = best(small), best(large)
-    assert quick < 0.010
-    assert slow < 1.0
-    assert slow < 25 * quick
+    few, lots = calls(small), calls(large)
+    assert few < 60 * 1_000
+    assert lots < 11 * few

@@ -87,9 +87,9 @@ class Middleware(requests.Wrapper):
         if requests.is_viewers(found, environ):
             answer = await _apart(requests.view, found, environ)
             if answer is not None:
-                kind = [(b"content-type", answer.content_type.encode("latin-1"))]
+                headers = [(n.lower().encode(), value.encode()) for n, value in answer.headers]
                 await send(
-                    {"type": "http.response.start", "status": answer.status, "headers": kind}
+                    {"type": "http.response.start", "status": answer.status, "headers": headers}
                 )
                 await send({"type": "http.response.body", "body": answer.body})
                 return

@@ -56,7 +56,7 @@ class Middleware(requests.Wrapper):
         answer = requests.view(found, environ)
         if answer is not None:
             reason = HTTPStatus(answer.status).phrase
-            start_response(f"{answer.status} {reason}", [("Content-Type", answer.content_type)])
+            start_response(f"{answer.status} {reason}", answer.headers)
             return [answer.body]
         before = ACTIVE.get()
         try:

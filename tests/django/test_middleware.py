@@ -128,6 +128,7 @@ def test_viewer_lists_and_shows_traces_to_loopback_only(app):
     trace_id = app.get("/books/").headers["X-Queryscope-Trace"]
     listing = app.get("/__queryscope__/")
     assert listing.status_code == 200
+    assert listing.headers["Cache-Control"] == "no-store"
     assert trace_id in listing.content.decode()
     report = app.get(f"/__queryscope__/{trace_id}")
     assert report.status_code == 200

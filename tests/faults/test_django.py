@@ -379,7 +379,6 @@ def test_models_with_ways_of_their_own_are_loaded(project):
 
 def test_debug_toolbar_and_we_see_the_same():
     """The toolbar's panel wraps cursors, too: in either order both count each statement once."""
-    pytest.importorskip("debug_toolbar", reason="django-debug-toolbar is not installed")
     assert finished(TOOLBAR) == "toolbar 2, ours 2 [6, 6]\n" * 2
 
 

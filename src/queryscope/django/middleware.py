@@ -127,7 +127,7 @@ def configured() -> Runtime:
 
 def _shown(answer: Any) -> HttpResponse:
     """Return the viewer's Answer as a response."""
-    return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
+    return HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
 
 
 def _answered(found: Runtime, recorder: Recorder, request: Any, response: Any) -> HttpResponseBase:

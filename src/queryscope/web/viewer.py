@@ -37,6 +37,16 @@ class Answer(NamedTuple):
     content_type: str
     body: bytes
 
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The response headers: nobody keeps the page, nobody guesses another type."""
+        return [
+            ("Content-Type", self.content_type),
+            ("Content-Length", str(len(self.body))),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+
 
 def answer(runtime: Runtime, environ: Mapping[str, object]) -> Answer | None:
     """Return the viewer's answer to a request, or None when the request is not for it.

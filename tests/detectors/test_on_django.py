@@ -10,6 +10,7 @@ name, ``# mend`` the line to edit. All of it runs in light and in full recording
 from __future__ import annotations
 
 import inspect
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import pytest
 from django import forms
 from django.core.paginator import Paginator
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.db.models import Count, F, Prefetch, Sum, prefetch_related_objects
 from django.db.models.signals import post_save
 from django.template import engines
@@ -392,6 +393,29 @@ def relation_in_loop_of_template():
 def relations_of_one_object_in_template():
     book = Book.objects.first()
     render("{{ book.publisher }} {{ book.editor }} {{ book.detail }}", book=book)
+
+
+@dirty("QS102", 3, confidence="medium")
+def lookup_that_is_retried():
+    def patiently(name):
+        for _attempt in range(3):
+            try:
+                return Publisher.objects.get(name=name)  # ran
+            except OperationalError:
+                time.sleep(1)
+        return None
+
+    for name in [f"p{n}" for n in range(3)]:  # mend
+        patiently(name)
+
+
+@clean
+def name_that_is_free():
+    number = 0
+    while True:
+        if not Publisher.objects.filter(name=f"p{number}").exists():
+            break
+        number += 1
 
 
 class BookSerializer(serializers.ModelSerializer):
@@ -880,6 +904,22 @@ def test_lookup_in_serializer_method_is_found(recording):
     finding = check_found(result.trace, "QS102", 12)
     assert finding.severity == "critical"
     assert finding.origin.first.function.endswith("get_stars")
+
+
+def test_loop_that_turned_is_named_not_one_of_one_turn(recording):
+    """The helper loops over one name at a time; the caller's loop is what turns."""
+
+    def publishers(names):
+        Genre.objects.get(name="g0")
+        return [Publisher.objects.get(name=name) for name in names]
+
+    def view():
+        for name in [f"p{n}" for n in range(3)]:  # turned
+            publishers([name])
+
+    lookup, invariant = sorted(said(run(view, recording)), key=lambda found: found.code)
+    assert (lookup.code, invariant.code) == ("QS102", "QS202")
+    assert [lookup.mend.at.line] == [invariant.mend.at.line] == marked(view, "turned")
 
 
 def test_relation_loaded_in_thread_pool_is_found(recording):

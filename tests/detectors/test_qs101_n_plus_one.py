@@ -265,6 +265,21 @@ def test_one_line_that_selects_twice_is_one_finding():
     assert finding.mend.at == made
 
 
+def test_one_line_that_selects_in_two_loops_is_one_finding():
+    """A helper that gets one row, and loads its relations, in the loops of two callers."""
+    made = a_frame(12, file="/srv/app/library/managers.py", function="find")
+    queries = []
+    for caller in (50, 60):
+        for n in range(caller, caller + 3):
+            row = books(1, created=made)._replace(
+                origin=an_origin(made, caller), parameters_key=str(n)
+            )
+            at = an_origin(a_frame(30, function="read"), caller)
+            queries += [row, *loads(1, start=n, parent_query=len(queries), origin=at)]
+    (finding,) = said(a_trace(*queries), "QS101")
+    assert finding.count == 6
+
+
 def test_queryset_made_elsewhere_is_the_mend():
     """In full recording the line that made the queryset is known."""
     made = a_frame(12, file="/srv/app/library/managers.py")

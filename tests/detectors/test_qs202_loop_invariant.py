@@ -49,6 +49,15 @@ def test_retry_loop_is_clean(places):
     check_clean(a_trace(*attempt * 3, *settings(1, places.loop)))
 
 
+def test_key_that_recurs_among_many_is_no_invariant(places):
+    """Two of eight turns happen to ask the same; half of them are told."""
+    batch = a_load(parent=None, parents=2, batched=True)
+    facts = {"operation": "select_in", "load": batch, "origin": places.loop}
+    trace = a_trace(*some(8, parameters=lambda n: (max(n, 1),), **facts))
+    check_clean(trace)
+    check_found(a_trace(*some(8, parameters=lambda n: (max(n, 3),), **facts)), "QS202", 4)
+
+
 def test_relations_of_rows_are_not_invariant(places):
     """Rows with one foreign key value send equal statements: that is QS101."""
     books = a_query('SELECT * FROM "library_book"', model="library.Book", rows=4, origin=20)

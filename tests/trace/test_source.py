@@ -126,6 +126,102 @@ def test_loop_that_sleeps_waits(view):
     assert not loop_at(view.frame("ask(page)")).waits
 
 
+RETRIES = """\
+def patiently(keys):
+    for key in keys:
+        for attempt in range(3):
+            try:
+                return fetch(key)
+            except Busy:
+                time.sleep(attempt)
+    while True:
+        try:
+            with session() as own:
+                row = read(own)
+                break
+        except Busy:
+            continue
+    while True:
+        try:
+            store(keys)
+        except Busy:
+            sleep(1)
+        else:
+            break
+    for key in keys:
+        try:
+            drop(key)
+        except Gone:
+            continue
+    for key in keys:
+        try:
+            if not shown(key):
+                continue
+            return look(key)
+        except Gone:
+            pass
+    while True:
+        if not taken(name):
+            break
+        name += "x"
+    for n in itertools.count():
+        if free(n):
+            return n
+    for key in keys:
+        if matches(key):
+            return key
+"""
+
+
+@pytest.mark.parametrize(
+    ("snippet", "once", "iterated"),
+    [
+        ("fetch(key)", False, "keys"),
+        ("read(own)", True, "True"),
+        ("store(keys)", True, "True"),
+        ("drop(key)", False, "keys"),
+        ("shown(key)", False, "keys"),
+        ("look(key)", False, "keys"),
+    ],
+)
+def test_loop_that_only_retries_gives_way(tmp_path, snippet, once, iterated):
+    """A loop that what asks leaves at its end turns after exceptions only; others are meant."""
+    source = Source(tmp_path, RETRIES)
+    loop = loop_at(source.frame(snippet))
+    if snippet == "fetch(key)":
+        assert (loop.once, source.text_at(loop.at)) == (True, "range(3)")
+        origin = Origin((source.frame(snippet), source.frame("drop(key)")))
+        loop = enclosing_loop(origin)
+    assert (loop.once, source.text_at(loop.at)) == (once, iterated)
+
+
+@pytest.mark.parametrize(
+    ("snippet", "kind"),
+    [("taken(name)", "condition"), ("free(n)", "condition"), ("matches(key)", "for")],
+)
+def test_question_that_ends_an_endless_loop_is_its_condition(tmp_path, snippet, kind):
+    """``while True: if free(): break`` is ``while not free()``; a search through rows is none."""
+    assert loop_at(Source(tmp_path, RETRIES).frame(snippet)).kind == kind
+
+
+def test_loop_is_around_both_positions(tmp_path):
+    """Where control was at another line in between, an inner loop did not turn."""
+    text = (
+        "def view(keys):\n    for key in keys:\n        before(key)\n"
+        "        for part in parts(key):\n            ask(part)\n            answer(part)\n"
+    )
+    source = Source(tmp_path, text)
+    ask = source.frame("ask(part)")
+    assert source.text_at(loop_at(ask, beside=source.frame("answer(part)")).at) == "parts(key)"
+    assert source.text_at(loop_at(ask, beside=source.frame("before(key)")).at) == "keys"
+    assert source.text_at(loop_at(ask, beside=source.frame("parts(key)")).at) == "keys"
+    assert loop_at(ask, beside=source.frame("keys")) is None
+    helper = Source(tmp_path, "def helper(x):\n    for y in x:\n        deep(y)\n", "helper.py")
+    origin = Origin((helper.frame("deep(y)", "helper"), ask))
+    assert source.text_at(enclosing_loop(origin, 1).at) == "parts(key)"
+    assert helper.text_at(enclosing_loop(origin).at) == "x"
+
+
 def test_loop_of_caller_is_found_through_helper(view, tmp_path):
     """The chain is searched outwards: the helper has no loop, its caller has."""
     helper = Source(tmp_path, "def helper(book):\n    return book.publisher\n", "helpers.py")

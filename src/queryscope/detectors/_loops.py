@@ -16,7 +16,6 @@ from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Cost, Finding
 from queryscope.detectors.registry import Threshold
 from queryscope.trace.events import Frame
-from queryscope.trace.source import enclosing_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -181,7 +180,7 @@ def _per_question(repeat: Repeat, case: Case) -> Confidence | None:
         return None  # rows are locked one by one on purpose, in order
     if _is_batch(repeat) or _is_paging(repeat):
         return None
-    if repeat.loop is not None:
+    if repeat.loop is not None and not repeat.loop.once:
         # "while taken(name): name = another()" cannot know the next name before.
         return None if repeat.loop.kind == "condition" else "medium"
     if repeat.recursive or repeat.questions < SUSPECTED_MIN_QUESTIONS:
@@ -199,7 +198,9 @@ def _one_by_one(repeat: Repeat, case: Case) -> Confidence | None:
     """Judge writes: only those that a loop of the user's source sends row by row."""
     if len(repeat.queries) < case.threshold(WRITES_MIN_STATEMENTS) or repeat.isolated:
         return None
-    if not repeat.site or repeat.loop is None or not _writes_single_rows(repeat):
+    if not repeat.site or repeat.loop is None or repeat.loop.once:
+        return None
+    if not _writes_single_rows(repeat):
         return None
     at = repeat.loop.at
     if case.trace.kind == "test" and isinstance(at, Frame) and _TEST_FILE.search(_path(at)):
@@ -279,7 +280,8 @@ def _mended_as_one(repeat: Repeat, case: Case) -> object:
     outer = case.repeats.outer(repeat)
     rows: object = repeat.site
     if outer is not None:
-        rows = outer.number
+        made = outer.queries[0].created
+        rows = (name_of(outer), made) if made is not None else outer.number
     elif parent is not None:
         # One line that selects is one line to mend, however often it ran.
         line = parent.query.created or parent.query.origin.steps
@@ -324,7 +326,7 @@ def asked_again(case: Case, where: Literal["loop", "elsewhere"]) -> Iterator[Aga
     """Yield equal statements: of one line in a loop, or of other places; no statement in both."""
     least = case.threshold(DUPLICATES_MIN_STATEMENTS)
     found: dict[object, list[tuple[Query, ...]]] = {}
-    loops: dict[Site, Loop | None] = {}
+    turning: dict[object, dict[int, Repeat]] = {}
     for duplicate in case.repeats.duplicates:
         queries = duplicate.queries
         if not _could_be_reused(queries[0]) or in_migration(next(iter(duplicate.sites))):
@@ -333,24 +335,26 @@ def asked_again(case: Case, where: Literal["loop", "elsewhere"]) -> Iterator[Aga
         for site, own in duplicate.sites.items():
             if any(query.operation in ISOLATION_VERBS for query in own):
                 continue
-            if site not in loops:
-                loops[site] = enclosing_loop(own[0].origin) if len(own) > 1 else None
-            loop = loops[site] if len(own) > 1 else None
-            if loop is None:
+            repeat = case.repeats.repeat_of(own[0]) if len(own) > 1 else None
+            loop = repeat.loop if repeat is not None else None
+            if repeat is None or loop is None or (loop.once and not loop.waits):
                 rest.extend(own)
             elif not loop.waits and where == "loop" and len(own) >= least:
-                found.setdefault((site, own[0].shape.text), []).append(own)
+                line = loop.at, site[:1], own[0].shape.text
+                found.setdefault(line, []).append(own)
+                turning.setdefault(line, {})[repeat.number] = repeat
         if where == "elsewhere" and len(rest) >= max(least, 2):
             rest.sort(key=lambda query: query.number)
             found.setdefault((frozenset(duplicate.sites), rest[0].shape.text), []).append(
                 tuple(rest)
             )
-    for runs in found.values():
+    for key, runs in found.items():
+        repeats = list(turning.get(key, {}).values())
+        # Two of many turns that happen to ask for one key do not ask the same on every turn.
+        if 2 * sum(map(len, runs)) < sum(len(repeat.queries) for repeat in repeats):
+            continue
         steps = dict.fromkeys(query.origin.steps for run in runs for query in run)
-        sites = tuple(steps)
-        yield Again(
-            tuple(runs), sites, enclosing_loop(runs[0][0].origin) if where == "loop" else None
-        )
+        yield Again(tuple(runs), tuple(steps), repeats[0].loop if repeats else None)
 
 
 def _could_be_reused(query: Query) -> bool:

@@ -33,7 +33,9 @@ products = {row.sku: row for row in rows}
 - `IN` lists in chunks, pages by offset, and pages by key;
 - rows that are locked one by one (`FOR UPDATE`);
 - calls from several lines: three settings read on three lines;
-- `while taken(name)`: the next key is known only after the answer;
+- `while taken(name)`, `while True: if free(name): break`: the next key is known only after the
+  answer;
+- loops that only retry after an exception: the loop around them counts;
 - a function that walks from row to row by calling itself;
 - loops in data migrations.
 

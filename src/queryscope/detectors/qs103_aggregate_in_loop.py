@@ -33,7 +33,8 @@ With `prefetch_related("reviews")` in place, `len(book.reviews.all())` asks nobo
 
 - fewer parent rows, or different parameters, than the threshold;
 - the count and the page of one listing, several counts on several lines;
-- `while exists(name)`: the next question depends on the answer;
+- `while exists(name)`, `while True: if not exists(name): break`: the next question depends on the
+  answer;
 - loops in data migrations.
 
 Without a loop in the source (a serializer or another library calls back for each row) and without a

@@ -29,7 +29,8 @@ A look-up behind a cache that does not cache (a dummy cache in development) show
 
 - a write to one of the tables, a rollback, or a failed statement in between;
 - loops that sleep or wait (polling), `refresh_from_db()`, `get_or_create()`, row locks;
-- different parameters (QS102) and relations of different parent rows (QS101);
+- different parameters (QS102), also when less than half of the turns ask for a key again;
+- relations of different parent rows (QS101);
 - the same statement from several lines, or from one line without a loop (QS201).
 
 ## Settings

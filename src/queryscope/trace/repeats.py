@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from queryscope.trace.events import Frame
-from queryscope.trace.source import Loop, enclosing_loop
+from queryscope.trace.source import Loop, enclosing_loop, is_generator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +43,8 @@ NO_OBJECTS = frozenset({"aggregate", "count", "exists", "values"})
 _CONTENT_TYPES = frozenset({"django_content_type"})
 MAX_HOPS = 10
 """Loads followed from a row back to the statement that started them all."""
+MAX_TURNS = 50
+"""Turns of a loop looked at for the function in which it is."""
 MAX_LOOKED_AT = 200
 """Earlier statements of a class looked at for the one that loaded a row."""
 _IN_PLACE = re.compile(r"\.<locals>\.<(listcomp|setcomp|dictcomp|genexpr)>$")
@@ -89,6 +91,7 @@ class Repeat:
         questions: Number of distinct (statement, parameters).
         isolated: A savepoint was set before nearly every one of them.
         number: Index in ``Repeats.sites``.
+        everything: All statements of the Trace, by number.
     """
 
     queries: tuple[Query, ...]
@@ -101,6 +104,7 @@ class Repeat:
     questions: int
     isolated: bool
     number: int
+    everything: tuple[Query, ...] = ()
 
     @property
     def origin(self) -> Origin:
@@ -109,8 +113,9 @@ class Repeat:
 
     @cached_property
     def loop(self) -> Loop | None:
-        """The loop of the user's around the place, if the source shows one."""
-        return enclosing_loop(self.origin)
+        """The loop of the user's around the place that turned, if the source shows one."""
+        start, beside = turned_at(self.queries, self.everything)
+        return enclosing_loop(self.origin, start, beside)
 
     @property
     def relation(self) -> str:
@@ -544,6 +549,7 @@ class _Grouping:
             questions=len({(query.statement, query.parameters_key) for query in queries}),
             isolated=group.is_write and self._isolated(queries),
             number=number,
+            everything=self.trace.queries,
         )
 
     def _isolated(self, queries: tuple[Query, ...]) -> bool:
@@ -562,6 +568,67 @@ class _Grouping:
         for query in run:
             sites.setdefault(self._site(query.origin)[0], []).append(query)
         return Duplicate(tuple(run), {site: tuple(found) for site, found in sites.items()})
+
+
+def turned_at(
+    queries: Sequence[Query], everything: Sequence[Query]
+) -> tuple[int, Frame | TemplateNode | None]:
+    """Return where control was between the statements of one place.
+
+    A statement of another line that was sent in between shows how far the calls returned: the
+    functions further in were left and entered again, so that none of their loops turned. Half of
+    the statements or more have to agree.
+
+    Args:
+        queries: The statements of one place, in order.
+        everything: All statements of the Trace, by number.
+
+    Returns:
+        Index of the step of their origin; the other position in the same function, if known.
+    """
+    found: list[tuple[int, Frame | TemplateNode | None]] = []
+    for one, two in pairwise(queries[: MAX_TURNS + 1]):
+        furthest: tuple[int, Frame | TemplateNode | None] = (0, None)
+        if one.number + 1 < two.number <= len(everything):
+            for other in (everything[one.number + 1], everything[two.number - 1]):
+                if other.thread == two.thread == one.thread:
+                    way = _parting(two.origin.steps, other.origin.steps)
+                    furthest = max(furthest, way, key=_distance)
+        found.append(furthest)
+    if not found:
+        return 0, None
+    found.sort(key=_distance)
+    start, beside = found[(len(found) - 1) // 2]
+    steps = queries[0].origin.steps
+    if any(isinstance(step, Frame) and is_generator(step) for step in steps[:start]):
+        return 0, None  # suspended, not left
+    return start, beside
+
+
+def _distance(way: tuple[int, Frame | TemplateNode | None]) -> tuple[int, bool]:
+    return way[0], way[1] is not None
+
+
+def _parting(
+    steps: Sequence[Frame | TemplateNode], other: Sequence[Frame | TemplateNode]
+) -> tuple[int, Frame | TemplateNode | None]:
+    """Return (index of the innermost step where both were, where the other was in it)."""
+    common = 0
+    shorter = min(len(steps), len(other))
+    while common < shorter and steps[-1 - common] == other[-1 - common]:
+        common += 1
+    if common == len(steps):
+        return 0, None  # the same place, or one further in
+    index = len(steps) - 1 - common
+    if common < len(other):
+        mine, others = steps[index], other[-1 - common]
+        if not isinstance(mine, Frame):
+            return index, None  # light recording keeps one tag: its file tells of the loop
+        if isinstance(others, Frame) and (mine.file, mine.function) == (
+            others.file, others.function,
+        ):  # fmt: skip
+            return index, others
+    return (index + 1, None) if common else (0, None)
 
 
 def fold(origin: Origin) -> tuple[Site, bool]:

@@ -18,7 +18,7 @@ from queryscope.trace.codes import is_user
 from queryscope.trace.events import Frame, TemplateNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from queryscope.trace.events import Origin
 
@@ -58,19 +58,36 @@ class Loop(NamedTuple):
         at: What it iterates, or its condition; the tag of a template.
         constant: It iterates a literal or ``range`` of one: its length is not the data's.
         waits: It sleeps or waits: it asks again on purpose.
+        once: What asks leaves it at the end: it turns again only after an exception, to retry.
     """
 
     kind: str
     at: Frame | TemplateNode
     constant: bool
     waits: bool
+    once: bool = False
 
 
-def enclosing_loop(origin: Origin) -> Loop | None:
-    """Return the loop of the user's that is nearest to where a statement was asked for."""
-    for depth, step in enumerate(origin.steps):
+def enclosing_loop(
+    origin: Origin, start: int = 0, beside: Frame | TemplateNode | None = None
+) -> Loop | None:
+    """Return the loop of the user's that is nearest to where a statement was asked for.
+
+    Args:
+        origin: Where it was asked for.
+        start: Index of the step to begin with. What lies further in was left and entered again
+            from one statement to the next: no loop there turned.
+        beside: Where else in the function of that step control was in between; a loop of that
+            function has to be around both.
+
+    Returns:
+        The loop; one that only retries if there is no other, None without any.
+    """
+    retry: Loop | None = None
+    for depth, step in enumerate(origin.steps[start:], start):
         if isinstance(step, Frame):
-            found = loop_at(step, innermost=depth == 0)
+            other = beside if depth == start and isinstance(beside, Frame) else None
+            found = loop_at(step, innermost=depth == 0, beside=other)
         elif not is_own(step):
             continue  # a form's own template loops over its fields: not the user's loop
         elif depth and step.source.startswith("for "):
@@ -78,9 +95,10 @@ def enclosing_loop(origin: Origin) -> Loop | None:
             found = Loop("template", step, constant=False, waits=False)
         else:
             found = _template_loop(step)
-        if found is not None:
+        if found is not None and not found.once:
             return found
-    return None
+        retry = retry or found
+    return retry
 
 
 def is_own(step: Frame | TemplateNode) -> bool:
@@ -88,7 +106,7 @@ def is_own(step: Frame | TemplateNode) -> bool:
     return isinstance(step, Frame) or step.file is None or is_user("", step.file)
 
 
-def loop_at(frame: Frame, *, innermost: bool = True) -> Loop | None:
+def loop_at(frame: Frame, *, innermost: bool = True, beside: Frame | None = None) -> Loop | None:
     """Return the innermost loop around a position, inside its function.
 
     What a ``for`` iterates is evaluated once, so it is not inside that loop; the condition of a
@@ -98,9 +116,16 @@ def loop_at(frame: Frame, *, innermost: bool = True) -> Loop | None:
         frame: The position.
         innermost: The statement was asked for right here. A position further out may be a call
             that calls back for each item, as ``map`` does.
+        beside: Another position that the loop has to be around, too.
     """
     stamp = _stamp(frame.file)
-    return None if stamp is None else _loop(frame, stamp, innermost)
+    return None if stamp is None else _loop(frame, stamp, innermost, beside)
+
+
+def is_generator(frame: Frame) -> bool:
+    """Tell whether a function yields: control leaves it in the middle of its loops."""
+    stamp = _stamp(frame.file)
+    return stamp is not None and _yields(frame, stamp)
 
 
 def expression_at(frame: Frame) -> Frame:
@@ -208,35 +233,108 @@ def _at(frame: Frame, node: ast.AST) -> Frame:
 
 
 @lru_cache(maxsize=MAX_ANSWERS)
-def _loop(frame: Frame, stamp: _Stamp, innermost: bool) -> Loop | None:  # noqa: FBT001 - cached
+def _loop(
+    frame: Frame,
+    stamp: _Stamp,
+    innermost: bool,  # noqa: FBT001 - cached
+    beside: Frame | None,
+) -> Loop | None:
     tree = _tree(frame.file, stamp)
     if tree is None:
         return None
     path = _path(tree, frame)
     last = path[-1]
-    if not innermost and _calls_back(last):
+    if not innermost and _calls_back(last) and _around([last], beside):
         return Loop("call", _at(frame, last), constant=False, waits=False)
     if (
         isinstance(last, _COMPREHENSIONS)
         and len(last.generators) > 1
         and frame.function.endswith(("comp>", "<genexpr>"))
+        and _around([last], beside)
     ):
         # Python 3.11 gives the whole comprehension for what its second "for" iterates.
         return Loop("comprehension", _at(frame, last), constant=False, waits=False)
+    retry: Loop | None = None
     for inner, node in pairwise(reversed(path)):
+        found: Loop | None = None
         if isinstance(node, (ast.For, ast.AsyncFor)) and inner in node.body:
-            at = _at(frame, node.iter)
-            return Loop("for", at, constant=_is_constant(node.iter), waits=_sleeps(node))
-        if isinstance(node, ast.While) and inner not in node.orelse:
-            at = _at(frame, node.test)
-            kind = "condition" if inner is node.test else "while"
-            return Loop(kind, at, constant=False, waits=_sleeps(node))
-        if isinstance(node, _COMPREHENSIONS) and _each_time(node, inner, path):
+            if _around(node.body, beside):
+                kind = "condition" if _counts(node.iter) and _decides(inner, path) else "for"
+                found = Loop(kind, _at(frame, node.iter), _is_constant(node.iter), _sleeps(node))
+        elif isinstance(node, ast.While) and inner not in node.orelse:
+            if _around([node.test, *node.body], beside):
+                kind = "condition" if inner is node.test or _decides(inner, path) else "while"
+                found = Loop(kind, _at(frame, node.test), constant=False, waits=_sleeps(node))
+        elif isinstance(node, _COMPREHENSIONS) and _each_time(node, inner, path):
             first = node.generators[0].iter
-            return Loop("comprehension", _at(frame, first), _is_constant(first), waits=False)
-        if isinstance(node, _FUNCTIONS):
-            return None
-    return None
+            if _around([node], beside):
+                found = Loop("comprehension", _at(frame, first), _is_constant(first), waits=False)
+        elif isinstance(node, _FUNCTIONS):
+            break
+        if found is None:
+            continue
+        left_by = _leaving(inner)
+        if left_by is None:
+            return found
+        retry = retry or found._replace(once=True)
+        if not isinstance(left_by, ast.Break):
+            break  # the loops around it are left as well
+    return retry
+
+
+def _around(nodes: Sequence[ast.AST], beside: Frame | None) -> bool:
+    """Tell whether one of the nodes spans a position."""
+    if beside is None:
+        return True
+    wanted = (beside.line, beside.column, beside.end_line, beside.end_column)
+    return any(_covers(node, wanted) for node in nodes)
+
+
+def _leaving(node: ast.AST) -> ast.AST | None:
+    """Return what leaves a loop at the end of a statement in it, unless an exception passes."""
+    if isinstance(node, (ast.Return, ast.Break, ast.Raise)):
+        return node
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        block = node.body
+    elif isinstance(node, ast.Try):
+        block = node.body + node.orelse
+    else:
+        return None
+    rounds = (part for statement in block for part in ast.walk(statement))
+    if any(isinstance(part, ast.Continue) for part in rounds):
+        return None
+    return _leaving(block[-1])
+
+
+def _decides(inner: ast.AST, path: list[ast.AST]) -> bool:
+    """Tell whether a position is what an ``if`` in a loop asks before it leaves the loop."""
+    if not isinstance(inner, ast.If) or inner.test not in path:
+        return False
+    parts = (part for branch in inner.body + inner.orelse for part in ast.walk(branch))
+    return any(isinstance(part, (ast.Break, ast.Return)) for part in parts)
+
+
+def _counts(iterated: ast.expr) -> bool:
+    """Tell whether a ``for`` goes on for ever, as ``itertools.count`` does."""
+    return (
+        isinstance(iterated, ast.Call)
+        and _name_of(iterated) == "count"
+        and (
+            not isinstance(iterated.func, ast.Attribute)
+            or getattr(iterated.func.value, "id", "") == "itertools"
+        )
+    )
+
+
+@lru_cache(maxsize=MAX_ANSWERS)
+def _yields(frame: Frame, stamp: _Stamp) -> bool:
+    if frame.function.endswith("<genexpr>"):
+        return True
+    tree = _tree(frame.file, stamp)
+    if tree is None:
+        return False
+    scope = _scope(_path(tree, frame))
+    return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in _own_nodes(scope))
 
 
 def _each_time(node: _Comprehension, inner: ast.AST, path: list[ast.AST]) -> bool:

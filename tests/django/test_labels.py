@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Prefetch, QuerySet
 from django.forms import modelform_factory
 from django.template import Context, Template
 
+from queryscope.trace.events import Origin
 from tests.django.library.models import (
     Author,
     Book,
@@ -197,6 +198,30 @@ def test_queryset_line_is_where_it_was_created(books, hooked):
     else:
         with open(created.file, encoding="utf-8") as file:  # noqa: PTH123 - one line
             assert "# created here" in file.read().splitlines()[created.line - 1]
+
+
+def test_constructor_of_queryset_class_did_not_create_it(books, hooked):
+    """A queryset class of the user's with attributes of its own: the line that calls it counts."""
+
+    class Shelf(QuerySet):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.name = ""
+
+    class Form:
+        def __init__(self):
+            self.choices = Book.objects.all()  # by the form
+
+    def make():
+        return Shelf(Book)  # by make
+
+    with recorded(hooked) as run:
+        list(make().filter(title="book 1"))
+        list(Form().choices)
+    if hooked == "full":
+        one, other = run.queries
+        assert here(Origin((one.created,)), "# by make")
+        assert here(Origin((other.created,)), "# by the form")
 
 
 def test_template_node_is_the_origin(books, hooked):

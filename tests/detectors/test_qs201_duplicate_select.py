@@ -174,6 +174,14 @@ def test_many_places_are_cut_in_the_message():
     assert finding.evidence["lines"].count("views.py") == 6
 
 
+def test_pairs_of_equal_statements_say_how_many_would_do():
+    """Each account is read twice: not six times one of them."""
+    pairs = [account(line, parameters=(n,)) for n in range(3) for line in (41, 42)]
+    finding = check_found(a_trace(*pairs), "QS201", 6)
+    assert "6 times, where 3 would do, with the same statement" in finding.message
+    assert finding.cost.avoidable == 3
+
+
 def test_duplicates_of_library_code_are_only_an_info():
     """Nobody's line: seen, not pressed."""
     finding = check_found(a_trace(account(NOWHERE), account(NOWHERE)), "QS201", 2)

@@ -95,6 +95,7 @@ def detect(case: Case) -> Iterator[Finding]:
         named = lines[:MAX_NAMED]
         if len(lines) > MAX_NAMED:
             named.append(f"{len(lines) - MAX_NAMED} more places")
+        enough = f", where {len(again.runs)} would do," if len(again.runs) > 1 else ""
         second = next((q.origin for q in queries[1:] if q.origin != first.origin), first.origin)
         yield _loops.finding(
             case,
@@ -103,8 +104,8 @@ def detect(case: Case) -> Iterator[Finding]:
             name=NAME,
             confidence=confidence,
             message=(
-                f"{what} is selected {len(queries)} times with the same statement and parameters, "
-                f"from {' and '.join(named)}."
+                f"{what} is selected {len(queries)} times{enough} with the same statement and "
+                f"parameters, from {' and '.join(named)}."
             ),
             saved=sum(len(run) - 1 for run in again.runs),
             mend=_mend(case, again, lines),

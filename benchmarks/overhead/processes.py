@@ -30,15 +30,15 @@ class ProcessError(Exception):
 class Process:
     """A process of ``serve.py``."""
 
-    def __init__(self, python: Path, subject: str, folder: Path) -> None:
-        """Start it and wait until it is ready.
+    def __init__(self, python: Path, subject: str, folder: Path, *, idle: bool = False) -> None:
+        """Start it and wait until it is ready; an idle one never records.
 
         Raises:
             ProcessError: It could not be started.
         """
         self._errors = (folder / f"{subject}.log").open("w+", encoding="utf-8")
         self._process = subprocess.Popen(
-            [python, HERE / "serve.py", subject, folder],
+            [python, HERE / "serve.py", subject, folder, *(["idle"] if idle else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

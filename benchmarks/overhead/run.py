@@ -104,17 +104,20 @@ def idle(folder: Path, sets: int, rounds: int) -> dict[str, Any]:
     python = Path(sys.executable)
     found: dict[str, Any] = {}
     for framework in ("django", "sqlalchemy"):
-        plain, again = f"{framework}-plain", "plain again"
-        names = {
-            plain: plain,
-            again: plain,
-            f"{framework}-light": f"{framework}-light",
-            f"{framework}-full": f"{framework}-full",
-        }
+        plain, again = f"{framework}-plain", f"{framework}-noise"
+        # Of each row: what runs, and whether it has never recorded.
+        names = {plain: (plain, True), again: (plain, True)}
+        for recording in ("light", "full"):
+            subject = f"{framework}-{recording}"
+            names[subject] = (subject, True)
+            names[f"{subject}{page.AFTER}"] = (subject, False)
         ratios: dict[str, list[float]] = {name: [] for name in names if name != plain}
         for number in range(sets):
             _say(f"{framework}: installed but idle, set {number + 1} of {sets}")
-            running = {name: Process(python, subject, folder) for name, subject in names.items()}
+            running = {
+                name: Process(python, subject, folder, idle=never)
+                for name, (subject, never) in names.items()
+            }
             try:
                 samples = lockstep(
                     {name: (process, "bare") for name, process in running.items()},
@@ -127,9 +130,7 @@ def idle(folder: Path, sets: int, rounds: int) -> dict[str, Any]:
             for name, known in ratios.items():
                 pair = ratio(_column(samples, name, CPU), _column(samples, plain, CPU))
                 known.append(pair.value)
-        for name, known in ratios.items():
-            key = f"{framework}-noise" if name == again else name
-            found[key] = middle(known)
+        found.update({name: middle(known) for name, known in ratios.items()})
     return found
 
 

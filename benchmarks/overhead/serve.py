@@ -1,6 +1,9 @@
 """One measured process: reads a command a line from standard input, answers it with a line.
 
-    python serve.py SUBJECT FOLDER
+    python serve.py SUBJECT FOLDER [idle]
+
+With ``idle`` no request is ever recorded: the first one starts the writer's thread and fills
+tables, and a process that has done so is not an idle one any more.
 
 Commands are JSON objects. ``{"do": "round", "path": "/books/100", "order": ["bare", "recorded"]}``
 makes one request of each variant in that order and answers with ``[cpu_ns, wall_ns, off_ns]`` of
@@ -17,6 +20,7 @@ import os
 import sys
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,8 +138,10 @@ def main() -> None:
     sys.stdout = sys.stderr  # what a peer prints must not stand between the answers
     from subjects import MAKERS
 
-    name, folder = sys.argv[1:]
+    name, folder, *idle = sys.argv[1:]
     subject = MAKERS[name](Path(folder))
+    if idle:
+        subject = replace(subject, recorded=None)
     check(subject, "/books/3")
     check(subject, "/shelves/3")
 

@@ -265,6 +265,19 @@ def test_one_line_that_selects_twice_is_one_finding():
     assert finding.mend.at == made
 
 
+@pytest.mark.parametrize(("turns", "inside"), [(6, True), (5, False)])
+def test_loop_around_is_named_where_it_turns_with_the_inner_one(turns, inside):
+    """Loads in less than half of the turns of another loop have little to do with it."""
+    outer = {"attribute": "books", "relation": "reverse", "owner": "library.Author"}
+    around = [
+        a_query(BOOKS, operation="iterate", model="library.Book", load=a_load(**outer, parent=n))
+        for n in range(12)
+    ]
+    inner = [query for n in range(turns) for query in loads(1, start=n, parent_query=n)]
+    found = {item.subject: item for item in said(a_trace(*around, *inner), "QS101")}
+    assert ("inside" in found["library.Book.publisher"].message) is inside
+
+
 def test_one_line_that_selects_in_two_loops_is_one_finding():
     """A helper that gets one row, and loads its relations, in the loops of two callers."""
     made = a_frame(12, file="/srv/app/library/managers.py", function="find")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, Manager, Prefetch, QuerySet
 from django.forms import modelform_factory
 from django.template import Context, Template
 
@@ -198,6 +198,28 @@ def test_queryset_line_is_where_it_was_created(books, hooked):
     else:
         with open(created.file, encoding="utf-8") as file:  # noqa: PTH123 - one line
             assert "# created here" in file.read().splitlines()[created.line - 1]
+
+
+def test_manager_that_narrows_for_everybody_did_not_create_it(books, hooked):
+    """The line that asks the manager counts; a view's method of the same name is such a line."""
+
+    class Shown(Manager):
+        def get_queryset(self):
+            return super().get_queryset().exclude(title="")
+
+    class View:
+        def get_queryset(self):
+            return shown.all()  # by the view
+
+    shown = Shown()
+    shown.model = Book
+    with recorded(hooked) as run:
+        list(shown.filter(title="book 1"))  # by the test
+        list(View().get_queryset())
+    if hooked == "full":
+        one, other = run.queries
+        assert here(Origin((one.created,)), "# by the test")
+        assert here(Origin((other.created,)), "# by the view")
 
 
 def test_constructor_of_queryset_class_did_not_create_it(books, hooked):

@@ -474,8 +474,8 @@ def name_of(repeat: Repeat) -> str:
 def around(case: Case, verdict: Verdict) -> str:
     """Return the words that name the loop around a loop, with the product; ``""`` without."""
     outer = case.repeats.outer(verdict.repeat)
-    # Fewer than one statement in ten turns: that is hardly the loop around.
-    if outer is None or 10 * len(verdict.queries) < len(outer.queries):
+    # Less than one statement in two turns: that is hardly the loop around.
+    if outer is None or 2 * len(verdict.queries) < len(outer.queries):
         return ""
     return f", inside {name_of(outer)} ({product(outer, len(verdict.queries))})"
 

@@ -16,6 +16,7 @@ from django.core.handlers.base import BaseHandler
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.db.models.manager import BaseManager
 from django.db.models.query import ModelIterable, RawModelIterable
 from django.db.models.sql import Query
 from django.template.backends.django import Template as DjangoTemplate
@@ -30,6 +31,7 @@ from queryscope.trace.scope import StageBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Makes what stands in for a function, given the original."""
@@ -283,11 +285,30 @@ def _noting_creation(original: Callable[..., Any]) -> Callable[..., Any]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            self.__dict__[CREATED_MARK] = codes.creation_site(codes.current_frame())
+            self.__dict__[CREATED_MARK] = codes.creation_site(_maker(codes.current_frame()))
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "django.Query.__init__")
 
     return __init__
+
+
+def _maker(frame: FrameType | None) -> FrameType | None:
+    """Return the frame that asked a manager for a queryset: not the manager's own.
+
+    What a manager's ``get_queryset`` makes is meant for everybody; the one who asked knows what
+    will be read.
+    """
+    while frame is not None:
+        code = frame.f_code
+        name = code.co_name
+        if name == "get_queryset":
+            own = code is BaseManager.get_queryset.__code__
+            if not own and not isinstance(frame.f_locals.get("self"), BaseManager):
+                break
+        elif name != "__init__":
+            break
+        frame = frame.f_back
+    return frame
 
 
 def _marking(original: Callable[..., Any]) -> Callable[..., Any]:

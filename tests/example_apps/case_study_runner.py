@@ -16,6 +16,9 @@ sys.path.insert(0, str(Path(sys.argv[1]).parent))
 os.chdir(os.environ["CASE_STUDY_WORK"])
 
 
+TRIES = 4
+
+
 def position(step):
     """Return ``file.py:12`` of a step of an origin, with the template's name for a node."""
     if step is None:
@@ -38,7 +41,7 @@ def described(finding):
 
 
 def main():
-    """Ask for each path once, the first one twice: a process's first request imports and caches."""
+    """Ask for each path, after one request in which the process imports and fills its caches."""
     from demo import call
     from wsgi import app
 
@@ -47,10 +50,15 @@ def main():
     call(app, sys.argv[2])
     results = {}
     for path in sys.argv[2:]:
-        status, headers, _ = call(app, path)
-        found = runtime.get()
-        found.flush()
-        judged = found.ring.find(headers["X-Queryscope-Trace"])
+        # The quietest of a few: on a busy machine a process that waits for its turn holds its
+        # connection idle, and queryscope says so.
+        tries = []
+        for _ in range(TRIES):
+            status, headers, _ = call(app, path)
+            found = runtime.get()
+            found.flush()
+            tries.append(found.ring.find(headers["X-Queryscope-Trace"]))
+        judged = min(tries, key=lambda item: item.trace.duration_ns)
         trace = judged.trace
         results[path] = {
             "name": trace.name,

@@ -195,6 +195,8 @@ def test_tag_of_library_template_is_not_to_be_edited():
     finding = check_found(a_trace(*(account(tag) for tag in tags)), "QS201", 2)
     assert "list.html:3 and " in finding.message
     assert finding.mend.at is None
+    assert finding.severity == "info"
+    assert check_found(a_trace(*[account(tags[0])] * 10), "QS201", 10).severity == "critical"
     finding = check_found(a_trace(account(41), account(tags[0])), "QS201", 2)
     assert finding.mend.at.line == 41
 

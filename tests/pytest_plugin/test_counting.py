@@ -192,6 +192,7 @@ def test_threads_of_the_block_are_counted(budget, filled):
     wanted = Event()
     earlier = Thread(target=lambda: (wanted.wait(10), work()))
     earlier.start()
+
     def block():
         with budget(queries=0), ThreadPoolExecutor(1) as pool:
             pool.submit(work).result()

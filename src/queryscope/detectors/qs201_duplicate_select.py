@@ -42,7 +42,8 @@ A queryset that is iterated several times keeps its rows: keep the queryset, not
 - relations of different parent rows with the same foreign key (QS101 judges those);
 - look-ups of content types, catalogue statements, and data migrations.
 
-Duplicates that only library code sent are an `info`.
+Duplicates that only library code sent are an `info`; those of a library's template only up to
+`critical_min_count`.
 
 ## Settings
 
@@ -85,10 +86,9 @@ def detect(case: Case) -> Iterator[Finding]:
     for again in _loops.asked_again(case, "elsewhere"):
         queries = again.queries
         first = queries[0]
-        by_libraries = not any(again.sites)
-        if by_libraries and first.shape.reads <= _SESSION_TABLES:
+        if not any(again.sites) and first.shape.reads <= _SESSION_TABLES:
             continue
-        confidence: Confidence = "low" if by_libraries else "high"
+        confidence: Confidence = "low" if _by_libraries(case, again) else "high"
         what = short(first.model) or ", ".join(sorted(first.shape.reads))
         places = again.places
         lines = list(dict.fromkeys(map(place, places)))
@@ -113,6 +113,17 @@ def detect(case: Case) -> Iterator[Finding]:
             origin=second,
             evidence={"lines": "; ".join(lines), "runs": len(again.runs)},
         )
+
+
+def _by_libraries(case: Case, again: Again) -> bool:
+    """Tell whether no line of the user's asked.
+
+    A library's template that asks ten times and more does so for what the user gave it to show.
+    """
+    if any(own_step(site) is not None for site in again.sites):
+        return False
+    few = len(again.queries) < case.threshold(_loops.CRITICAL_MIN_COUNT)
+    return few or not any(again.sites)
 
 
 def _mend(case: Case, again: Again, lines: list[str]) -> Mend:

@@ -237,7 +237,7 @@ def _peers(result: dict[str, Any]) -> Rows:
     )
 
 
-_MET = {True: "yes", False: "no", None: "within the noise"}
+_MET = {True: "yes", False: "no", None: "undecided"}
 
 
 def show(result: dict[str, Any], aims: list[Target]) -> None:
@@ -275,7 +275,12 @@ def markdown(result: dict[str, Any], aims: list[Target]) -> str:
     ]
     for item in tables(result):
         lines += [f"## {item.title}", "", item.note, "", *_rows(item.head, item.rows), ""]
-    lines += ["## Targets", ""]
+    lines += [
+        "## Targets",
+        "",
+        "Undecided: the aim lies within the interval of what was measured.",
+        "",
+    ]
     lines += _rows(
         ("target", "aim", "measured", "met"),
         [(aim.what, aim.aim, aim.measured, _MET[aim.met]) for aim in aims],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Makes what stands in for a function, given the original."""
 
+_MANAGERS_OWN = BaseManager.get_queryset.__code__
+_getframe = sys._getframe
 _lock = threading.RLock()
 _undo: list[Callable[[], None]] = []
 _installed: set[str] = set()
@@ -285,30 +288,24 @@ def _noting_creation(original: Callable[..., Any]) -> Callable[..., Any]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            self.__dict__[CREATED_MARK] = codes.creation_site(_maker(codes.current_frame()))
+            # From the one who asked a manager: what its get_queryset makes is meant for
+            # everybody, and who asked knows what will be read. No function of its own: every
+            # queryset passes here.
+            frame: FrameType | None = _getframe(1)
+            while frame is not None:
+                code = frame.f_code
+                if code.co_name == "get_queryset":
+                    own = code is _MANAGERS_OWN
+                    if not own and not isinstance(frame.f_locals.get("self"), BaseManager):
+                        break
+                elif code.co_name != "__init__":
+                    break
+                frame = frame.f_back
+            self.__dict__[CREATED_MARK] = codes.creation_site(frame)
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "django.Query.__init__")
 
     return __init__
-
-
-def _maker(frame: FrameType | None) -> FrameType | None:
-    """Return the frame that asked a manager for a queryset: not the manager's own.
-
-    What a manager's ``get_queryset`` makes is meant for everybody; the one who asked knows what
-    will be read.
-    """
-    while frame is not None:
-        code = frame.f_code
-        name = code.co_name
-        if name == "get_queryset":
-            own = code is BaseManager.get_queryset.__code__
-            if not own and not isinstance(frame.f_locals.get("self"), BaseManager):
-                break
-        elif name != "__init__":
-            break
-        frame = frame.f_back
-    return frame
 
 
 def _marking(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -228,8 +228,6 @@ def creation_site(frame: FrameType | None) -> int:
     """
     table = _current
     kinds = table.kinds
-    while frame is not None and frame.f_code.co_name == "__init__":
-        frame = frame.f_back  # constructors of the queryset's own classes: its maker is outside
     while frame is not None:
         code = frame.f_code
         kind = kinds.get(id(code))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ first at a time may both call."""
 _OWN = frozenset({"app", "_settings", "_debug", "_runtime"})
 
 
-class Wrapper:
+class Wrapper(ABC):
     """What the middlewares around a whole application share: settings, hooks, attributes.
 
     Args:
@@ -66,13 +67,13 @@ class Wrapper:
         else:
             setattr(self.app, name, value)
 
+    @abstractmethod
     def debugs(self, request: Mapping[str, Any]) -> bool:
-        """Tell whether the application says that it is in debug; overridden.
+        """Tell whether the application says that it is in debug.
 
         Args:
             request: What the server tells of the first request, empty before it.
         """
-        raise NotImplementedError
 
     def in_force(self, request: Mapping[str, Any]) -> Runtime:
         """Return the runtime; the first request decides whether the application is in debug."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
 
-    from queryscope import asgi, wsgi
+    from queryscope import asgi, celery, wsgi
     from queryscope.adapters import install, uninstall
     from queryscope.errors import QueryscopeError
     from queryscope.profiling import profile, stage
@@ -20,6 +20,7 @@ __all__ = [
     "QueryscopeError",
     "__version__",
     "asgi",
+    "celery",
     "install",
     "profile",
     "stage",
@@ -38,7 +39,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name in ("asgi", "wsgi"):
+    if name in ("asgi", "celery", "wsgi"):
         return import_module(f"queryscope.{name}")
     if name == "__version__":
         # Looked up when asked for: it costs more than all the rest of the import.

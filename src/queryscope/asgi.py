@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from queryscope import requests
-from queryscope.trace import codes, guard, tasks
-from queryscope.trace.recorder import ACTIVE, Scope, active, clock
+from queryscope.trace import codes, endpoint, guard, tasks
+from queryscope.trace.facts import clock
+from queryscope.trace.scope import ACTIVE, Scope, active
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -27,8 +28,11 @@ FLUSH_S = 3.0
 
 _LAST_WORDS = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 _HEADERS = {
+    b"authorization": "HTTP_AUTHORIZATION",
+    b"cookie": "HTTP_COOKIE",
     b"forwarded": "HTTP_FORWARDED",
     b"host": "HTTP_HOST",
+    b"range": "HTTP_RANGE",
     b"traceparent": "HTTP_TRACEPARENT",
     b"via": "HTTP_VIA",
     b"x-forwarded-for": "HTTP_X_FORWARDED_FOR",
@@ -166,9 +170,9 @@ class _Response:
             message = self._begun(message)
         await self._send(message)
         if kind == "http.response.body":
-            self._sent(more=bool(message.get("more_body")))
+            self._sent(message.get("body", b""), more=bool(message.get("more_body")))
         elif kind == "http.response.pathsend":
-            self._sent(more=False)
+            self._sent(b"", more=False)
 
     def _begun(self, message: Message) -> Message:
         """Note status and route; return the message with our headers."""
@@ -181,13 +185,19 @@ class _Response:
                 own = [(name.lower().encode(), value.encode()) for name, value in headers]
                 message = {**message, "headers": [*message.get("headers", ()), *own]}
             self._enter("response iteration", "iteration")
+            sent = message.get("headers", ())
+            if recorder.answer is not None and isinstance(sent, (list, tuple)):  # not used up
+                pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in sent)
+                recorder.answer.begin(recorder.attributes["status"], pairs)
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "asgi.response")
         return message
 
-    def _sent(self, *, more: bool) -> None:
+    def _sent(self, body: bytes, *, more: bool) -> None:
         """Note a part of the body; what runs after the last one keeps no client waiting."""
         try:
+            if self._recorder.answer is not None:
+                self._recorder.answer.add(body)
             if not more:
                 self._leave(brief=not self._started)
                 self._enter("after response", "after")
@@ -227,6 +237,7 @@ class _Response:
         route = _route(self._scope, self._root)
         if route:
             requests.name_by_route(self._recorder, route)
+        endpoint.note(self._recorder, self._scope.get("endpoint"))
 
 
 def _environ(scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,6 +250,7 @@ def _environ(scope: Mapping[str, Any]) -> dict[str, Any]:
         environ["wsgi.url_scheme"] = scope.get("scheme")
         host, port = scope.get("server") or (None, None)
         environ["SERVER_NAME"], environ["SERVER_PORT"] = host, port
+        environ["QUERY_STRING"] = (scope.get("query_string") or b"").decode("latin-1")
         environ["REMOTE_ADDR"] = (scope.get("client") or ("",))[0]
         for name, value in scope["headers"]:
             known = _HEADERS.get(name)
@@ -255,7 +267,7 @@ def _route(scope: Mapping[str, Any], root: str) -> str:
     Mounted applications know their own part of it; where they are mounted the root path tells.
     """
     route = scope.get("route")
-    path = getattr(route, "path", None)
+    path = _included_path(scope, route) or getattr(route, "path", None)
     if not isinstance(path, str):
         return ""
     inner = str(scope.get("root_path") or "")
@@ -263,6 +275,22 @@ def _route(scope: Mapping[str, Any], root: str) -> str:
     if hasattr(route, "routes"):  # a mount itself, of files perhaps
         return mount or path
     return mount + path
+
+
+def _included_path(scope: Mapping[str, Any], route: Any) -> str:
+    """Return a route's path with the prefixes of the routers around it, ``""`` where it has all.
+
+    Newer versions of FastAPI leave a router's own routes as they are when it is included, and
+    say in the request by which prefixes the route was found.
+    """
+    told = scope.get("fastapi")
+    context = told.get("effective_route_context") if isinstance(told, dict) else None
+    if context is None:
+        return ""
+    inner = getattr(context, "starlette_route", None)
+    if route is not inner and route is not getattr(context, "original_route", None):
+        return ""  # of another application, mounted further in
+    return getattr(inner, "path", None) or getattr(context, "path", None) or ""
 
 
 async def _apart(function: Callable[..., Any], *args: Any) -> Any:

@@ -18,7 +18,7 @@ from gevent.threadpool import ThreadPool
 from queryscope.trace import carried, guard
 from queryscope.trace.carried import Carried
 from queryscope.trace.patches import Patches
-from queryscope.trace.recorder import ACTIVE, active
+from queryscope.trace.scope import ACTIVE, active
 
 if TYPE_CHECKING:
     from collections.abc import Callable

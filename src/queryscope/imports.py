@@ -98,6 +98,65 @@ def forget(name: str, call: Callback) -> None:
         _leave()
 
 
+class _Setup:
+    """Stands around ``Apps.populate`` while somebody waits for Django to be set up.
+
+    One for all who wait: a wrapper of each around the others' could not be taken out again in any
+    order.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[Callback] = []
+        self._take_back: Callback | None = None
+
+    def wait(self, call: Callback) -> None:
+        """Call back once when Django is set up, at once if it is."""
+        registry = sys.modules["django.apps.registry"]
+        apps_class, apps = registry.Apps, registry.apps
+        if apps.ready:
+            call()
+            return
+        self.waiting.append(call)
+        if self._take_back is None:
+            self._stand_around(apps_class, apps)
+
+    def forget(self, call: Callback) -> None:
+        """Take back a ``wait`` that has not come true; no error if it has."""
+        if call in self.waiting:
+            self.waiting.remove(call)
+        if not self.waiting:
+            self._leave()
+
+    def _leave(self) -> None:
+        take_back, self._take_back = self._take_back, None
+        if take_back is not None:
+            take_back()
+
+    def _stand_around(self, apps_class: Any, apps: Any) -> None:
+        original = apps_class.populate
+
+        @wraps(original)
+        def populate(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(self_, *args, **kwargs)
+            if self_ is apps and apps.ready and self._take_back is take_back:
+                self._leave()
+                calls, self.waiting = self.waiting, []
+                for call in calls:
+                    call()
+            return result
+
+        def take_back() -> None:
+            # Who wrapped ours since then must not lose his: ours only calls the original now.
+            if apps_class.populate is populate:
+                apps_class.populate = original
+
+        apps_class.populate = populate
+        self._take_back = take_back
+
+
+_setup = _Setup()
+
+
 class OrmWatch:
     """Installs the hooks of SQLAlchemy and Django, now or as soon as they can be used.
 
@@ -122,25 +181,11 @@ class OrmWatch:
         """Wait no longer; what is installed stays."""
         forget("sqlalchemy", self._install)
         forget("django.apps.registry", self._django_found)
+        _setup.forget(self._install)
 
     def _django_found(self) -> None:
         """Wait until Django is set up: before that its models must not be imported."""
-        registry = sys.modules["django.apps.registry"]
-        apps_class, apps = registry.Apps, registry.apps
-        if apps.ready:
-            self._install()
-            return
-        original = apps_class.populate
-
-        @wraps(original)
-        def populate(self_: Any, *args: Any, **kwargs: Any) -> Any:
-            result = original(self_, *args, **kwargs)
-            if self_ is apps and apps.ready and apps_class.populate is populate:
-                apps_class.populate = original
-                self._install()
-            return result
-
-        apps_class.populate = populate
+        _setup.wait(self._install)
 
     def _install(self) -> None:
         # Imported here: who only waits for an ORM needs nothing of the core.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from queryscope import adapters, runtime
 from queryscope.errors import QueryscopeError
 from queryscope.trace import guard
-from queryscope.trace.recorder import active
-from queryscope.trace.scope import StageBlock
+from queryscope.trace.scope import active
+from queryscope.trace.stage import StageBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
                 with profile(name, kind=self._kind):
                     return await function(*args, **kwargs)
 
-            return run_async  # type: ignore[return-value]
+            return run_async  # type: ignore[return-value] # R is a coroutine here
 
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -197,7 +197,7 @@ class stage:  # noqa: N801 - reads as a verb: with stage("availability")
                 with StageBlock(name, "named"):
                     return await function(*args, **kwargs)
 
-            return run_async  # type: ignore[return-value]
+            return run_async  # type: ignore[return-value] # R is a coroutine here
 
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -11,6 +11,7 @@ from queryscope import adapters
 from queryscope import runtime as runtimes
 from queryscope.runtime import Runtime, viewer_path
 from queryscope.trace import guard
+from queryscope.trace.answer import OpenAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +25,8 @@ _HOST = re.compile(
 MAX_PATH_CHARS = 500
 
 before_first: list[Callable[[], None]] = []
-"""Called and forgotten when the first request of this process is recorded; two threads that are
-first at a time may both call."""
+"""Called and forgotten when the first request or task of this process is recorded; two threads
+that are first at a time may both call."""
 
 
 _OWN = frozenset({"app", "_settings", "_debug", "_runtime"})
@@ -111,19 +112,30 @@ def _begun(runtime: Runtime, environ: Mapping[str, Any]) -> Recorder | None:
     path = str(environ.get("PATH_INFO") or "/")
     if not settings.enabled or any(path.startswith(prefix) for prefix in settings.ignore_paths):
         return None
+    begins()
+    method = str(environ.get("REQUEST_METHOD") or "GET")
+    recorder = runtime.recorder("request", f"{method} {path[:MAX_PATH_CHARS]}")
+    recorder.attributes = {"method": method, "path": path[:MAX_PATH_CHARS]}
+    if recorder.full and method == "GET":
+        recorder.answer = OpenAnswer(environ)
+    recorder.w3c_trace_id = w3c_trace_id(environ.get("HTTP_TRACEPARENT"))
+    recorder.open()
+    return recorder
+
+
+def begins() -> None:
+    """Say that this process serves: before its first request, and its first task as a worker."""
     if before_first:
         calls = before_first.copy()
         before_first.clear()
         for call in calls:
             call()
-    method = str(environ.get("REQUEST_METHOD") or "GET")
-    recorder = runtime.recorder("request", f"{method} {path[:MAX_PATH_CHARS]}")
-    recorder.attributes = {"method": method, "path": path[:MAX_PATH_CHARS]}
-    match = _TRACEPARENT.match(str(environ.get("HTTP_TRACEPARENT") or ""))
-    if match:
-        recorder.w3c_trace_id = match[1]
-    recorder.open()
-    return recorder
+
+
+def w3c_trace_id(header: object) -> str:
+    """Return the trace id of a ``traceparent`` header, ``""`` where there is none."""
+    match = _TRACEPARENT.match(str(header or ""))
+    return match[1] if match else ""
 
 
 def name_by_route(recorder: Recorder, route: str) -> None:

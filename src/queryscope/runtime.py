@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import threading
 from importlib import import_module
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from queryscope.detectors import registry
 from queryscope.detectors.registry import Judged
 from queryscope.errors import QueryscopeError
+from queryscope.policy.decisions import settled
 from queryscope.settings import RUN_VARIABLE, STORE_VARIABLE, Mode, Settings
 from queryscope.store import fork
 from queryscope.trace import codes, guard
 from queryscope.trace.freeze import freeze
 from queryscope.trace.recorder import Recorder
+from queryscope.trace.scope import recording
+from queryscope.trace.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +53,7 @@ class Finished:
             if self._judged is None:
                 assert self.recorder is not None  # noqa: S101 - for the type checker
                 trace = freeze(self.recorder, self.key)
-                findings = registry.judge_all(trace, chosen=self.thresholds)
+                findings = settled(registry.judge_all(trace, chosen=self.thresholds))
                 self._judged = Judged(trace, findings)
                 self.recorder = None
             return self._judged
@@ -59,6 +63,11 @@ class Runtime:
     """One per process: the settings in force, the ring, the store and the writer.
 
     Nothing is opened or started before the first Trace ends.
+
+    Attributes:
+        unstored: Traces that could not be judged, or that the store was to take and could not;
+            the guard counts a failed batch once, however many were in it.
+        tally: The Recorders under way, and how many ended without a Trace.
     """
 
     def __init__(self, settings: Settings, mode: Mode) -> None:
@@ -67,6 +76,7 @@ class Runtime:
         self.mode: Mode = mode
         development = mode == "development"
         self.full = (settings.recording or ("light" if mode == "production" else "full")) == "full"
+        self.reads = self.full and settings.reads is not False
         self.viewer = development if settings.viewer is None else settings.viewer
         self.console = development if settings.console is None else settings.console
         self.headers = mode != "production" if settings.headers is None else settings.headers
@@ -78,6 +88,9 @@ class Runtime:
         self._ring: Ring | None = None
         self._store: Store | None = None
         self._store_error = ""
+        self.unstored = 0
+        self.tally = Tally()
+        self._told = 0
         self._writer: Writer[Finished] | None = None
         self._key: bytes | None = None
         codes.set_packages(user=settings.user_packages, library=settings.library_packages)
@@ -88,23 +101,38 @@ class Runtime:
         global _lock
         self._lock = threading.Lock()
         _lock = threading.Lock()
+        self.unstored = self._told = 0
+        self.tally.clear()
         guard.after_fork()
+        # A request in which the application forked ends twice, if the child lets it: there it is
+        # another Trace, which must not take the place of the parent's in the store.
+        recorder = recording()
+        while recorder is not None:
+            recorder.id = secrets.token_hex(6)
+            recorder = recorder.outer
 
     # -- recording --------------------------------------------------------------------------
 
     def recorder(self, kind: TraceKind, name: str) -> Recorder:
-        """Return a new Recorder with the settings in force, not yet open."""
+        """Return a new Recorder with the settings in force, not yet open.
+
+        It goes to ``finished``, or ``tally.settle`` is told that it goes nowhere; what dies without
+        either is counted as lost.
+        """
         settings = self.settings
-        return Recorder(
+        made = Recorder(
             kind,
             name,
             full=self.full,
             mode=self.mode,
             keep_values=self.keep_values,
+            reads=self.reads,
             max_queries=settings.max_queries,
             max_statement_chars=settings.max_statement_chars,
             max_frames=settings.max_frames,
         )
+        self.tally.begin(made)
+        return made
 
     def finished(self, recorder: Recorder, url: str = "") -> Finished:
         """Send a closed Recorder to the sinks; a nested one goes with its outer one.
@@ -116,6 +144,7 @@ class Runtime:
         done = Finished(recorder, self.key, self.settings.thresholds, url)
         if recorder.outer is None or recorder.outer.closed:
             self.writer.put(done)
+        self.tally.settle(recorder)
         return done
 
     def finish_now(self, recorder: Recorder) -> Judged:
@@ -128,11 +157,20 @@ class Runtime:
         """Handle a batch on the writer's thread."""
         kept = []
         for done in batch:
+            recorder = done.recorder
+            if recorder is not None:
+                # A signal handler may have raised after it came here and before it was settled.
+                self.tally.settle(recorder)
             try:
+                self._tell_lost(recorder)
                 judged = done.judged
             except Exception as error:  # noqa: BLE001 - one Trace must not take others along
                 guard.count(error, "runtime.judge")
+                with self._lock:
+                    self.unstored += 1
                 continue
+            finally:
+                del recorder
             self.ring.add(judged)
             if self._stores(judged.trace):
                 kept.append(judged)
@@ -140,6 +178,20 @@ class Runtime:
                 self._print(judged, done.url)
         if kept:
             self._write(kept)
+
+    def _tell_lost(self, recorder: Recorder | None) -> None:
+        """Let a Trace say how many of this process were lost since the last one that said so."""
+        lost = self.lost
+        if recorder is not None and lost > self._told:
+            recorder.drop("traces", lost - self._told)
+            self._told = lost
+
+    @property
+    def lost(self) -> int:
+        """Traces of this process that did not get where they were to go."""
+        writer = self._writer
+        queue = 0 if writer is None else writer.dropped + writer.failed
+        return self.unstored + queue + self.tally.lost
 
     def _stores(self, trace: Trace) -> bool:
         """Tell whether a Trace is written to the file.
@@ -160,14 +212,17 @@ class Runtime:
             if store is not None:
                 store.add(batch)
                 self._store_error = ""
+                return
         except QueryscopeError as error:
             guard.count(error, "store")
             self._store_error = str(error)
+        with self._lock:
+            self.unstored += len(batch)
 
     def _print(self, judged: Judged, url: str) -> None:
         try:
             one_line = import_module("queryscope.report.console").one_line
-            print(one_line(judged.trace, judged.findings, url), file=sys.stderr, flush=True)  # noqa: T201
+            print(one_line(judged.trace, judged.findings, url), file=sys.stderr, flush=True)  # noqa: T201 - the console is its sink
         except Exception as error:  # noqa: BLE001 - a closed terminal must not cost the store its Traces
             guard.count(error, "console")
 
@@ -212,8 +267,16 @@ class Runtime:
         """The bounded queue with its one thread."""
         with self._lock:
             if self._writer is None:
-                self._writer = import_module("queryscope.store.writer").Writer(
-                    self._take, limit=self.settings.queue_traces, value=_value
+                module = import_module("queryscope.store.writer")
+                at_once = self.mode == "development"
+                self._writer = module.Writer(
+                    self._take,
+                    limit=self.settings.queue_traces,
+                    value=_value,
+                    # Nothing catches the SIGTERM by which an editor ends `flask run`: whatever
+                    # waits then for company is lost. A burst shares its commits all the same.
+                    age_s=0.0 if at_once else module.AGE_S,
+                    pace_s=module.PACE_S if at_once else 0.0,
                 )
             return self._writer
 
@@ -238,9 +301,10 @@ class Runtime:
         """Write what is waiting and stop the writer."""
         with self._lock:
             writer, self._writer = self._writer, None
-            store, self._store = self._store, None
         if writer is not None:
             writer.close(5.0)
+        with self._lock:  # not before: what was waiting would have opened another, for good
+            store, self._store = self._store, None
         if store is not None:
             store.close()
 
@@ -320,6 +384,12 @@ def reset() -> None:
     codes.forget_packages()
 
 
+def flush_waiting(timeout_s: float) -> bool:
+    """Have written what this process has waiting, if it has a runtime; False when time ran out."""
+    current = _runtime
+    return current is None or current.flush(timeout_s)
+
+
 def viewer_path(runtime: Runtime, trace_id: str) -> str:
     """Return the path under which the viewer shows a Trace."""
     return f"{runtime.settings.viewer_path}{trace_id}"
@@ -328,4 +398,5 @@ def viewer_path(runtime: Runtime, trace_id: str) -> str:
 def judge_now(recorder: Recorder) -> Judged:
     """Freeze and judge a closed Recorder at once, with the settings in force."""
     runtime = get()
+    runtime.tally.settle(recorder)
     return Finished(recorder, runtime.key, runtime.settings.thresholds).judged

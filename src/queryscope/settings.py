@@ -35,6 +35,8 @@ class Settings:
         enabled: Record at all.
         mode: Where this process runs; decides the defaults of what is None below.
         recording: ``light`` (production) or ``full`` (development, tests).
+        reads: Track in full recording which columns and relations are read. None: yes; without
+            full recording never.
         viewer: Answer ``viewer_path`` from loopback addresses.
         viewer_path: Where the viewer answers; starts and ends with a slash.
         console: Print one line per request to standard error.
@@ -59,6 +61,7 @@ class Settings:
     enabled: bool = True
     mode: Mode | None = None
     recording: Recording | None = None
+    reads: bool | None = None
     viewer: bool | None = None
     viewer_path: str = "/__queryscope__/"
     console: bool | None = None
@@ -109,7 +112,7 @@ class Settings:
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {"mode": get_args(Mode), "recording": get_args(Recording)}
 _BOOLEANS = {"enabled"}
-_OPTIONAL_BOOLEANS = {"viewer", "console", "headers", "keep_values", "store"}
+_OPTIONAL_BOOLEANS = {"viewer", "console", "headers", "keep_values", "reads", "store"}
 _COUNTS = {
     "ring_traces",
     "store_max_mib",

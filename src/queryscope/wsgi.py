@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from queryscope import requests
 from queryscope.trace import codes, guard
-from queryscope.trace.recorder import ACTIVE, Recorder, Scope, clock, describe
-from queryscope.trace.scope import StageBlock
+from queryscope.trace.facts import clock
+from queryscope.trace.scope import ACTIVE, Scope
+from queryscope.trace.stage import StageBlock
+from queryscope.trace.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from queryscope.runtime import Runtime
+    from queryscope.trace.answer import OpenAnswer
+    from queryscope.trace.recorder import Recorder
 
 
 class Middleware(requests.Wrapper):
@@ -85,6 +89,8 @@ class Middleware(requests.Wrapper):
                 more = requests.headers(found, recorder, clock() - recorder.start_ns)
                 if type(headers) is list:  # what is none, the server refuses
                     headers = [*headers, *more]
+                    if recorder.answer is not None:
+                        recorder.answer.begin(recorder.attributes["status"], headers)
             except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
                 guard.caught(error, "wsgi.start_response")
             if exc_info is None:
@@ -97,16 +103,16 @@ class Middleware(requests.Wrapper):
         try:
             with StageBlock("application", "view"):
                 body = self.app(environ, started)
+            recorder.leave()
+            try:
+                return _ending(body, found, recorder, environ)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "wsgi.body")
+                requests.end(found, recorder, environ)
+                return body  # type: ignore[no-any-return]  # it is a WSGI application's
         except BaseException as error:
             requests.end(found, recorder, environ, error)
             raise
-        recorder.leave()
-        try:
-            return _ending(body, found, recorder, environ)
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "wsgi.body")
-            requests.end(found, recorder, environ)
-            return body  # type: ignore[no-any-return]  # it is a WSGI application's
 
 
 codes.register(Middleware.__call__, codes.BOUNDARY)
@@ -124,15 +130,18 @@ def _ending(
     if isinstance(wrapper, type) and issubclass(type(body), wrapper):
         close = getattr(body, "close", None)
         try:
-            body.close = _Closing(close, found, recorder, environ)
+            body.close = _Unclosed(close, found, recorder, environ)
         except (AttributeError, TypeError):  # a wrapper made in C: its close cannot be seen
             requests.end(found, recorder, environ)
-        return body  # type: ignore[no-any-return]
+        return body  # type: ignore[no-any-return] # the server's own class
     if type(body) is list:
-        return _List(body, _Closing(None, found, recorder, environ))
+        if recorder.answer is not None:
+            recorder.answer.add(b"".join(body))
+            recorder.answer.whole()
+        return _List(body, _Unclosed(None, found, recorder, environ))
     if hasattr(type(body), "__len__"):
-        return _SizedBody(body, found, recorder, environ)
-    return Body(body, found, recorder, environ)
+        return _UnclosedSizedBody(body, found, recorder, environ)
+    return _UnclosedBody(body, found, recorder, environ)
 
 
 class _Closing:
@@ -157,6 +166,22 @@ class _Closing:
             requests.end(self._runtime, self._recorder, self._environ)
 
 
+class _Unclosed(_Closing):
+    """The same until it is called: ends the Trace where a server lets go of the body instead.
+
+    What a signal handler raises in a ``__del__`` is lost, so there is none once it was called.
+    """
+
+    __slots__ = ()
+
+    def __call__(self) -> None:
+        self.__class__ = _Closing  # type: ignore[assignment] # from here on it is one
+        self()
+
+    def __del__(self) -> None:
+        requests.end(self._runtime, self._recorder, self._environ)
+
+
 class _List(list[bytes]):
     """A list body."""
 
@@ -172,6 +197,13 @@ def _name_by_route(recorder: Recorder, environ: dict[str, Any]) -> None:
     rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
     if isinstance(rule, str):
         requests.name_by_route(recorder, rule)
+
+
+def _note_chunk(answer: OpenAnswer, chunk: bytes) -> None:
+    try:
+        answer.add(chunk)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "wsgi.body")
 
 
 class Body:
@@ -190,7 +222,7 @@ class Body:
         self._runtime = found
         self._recorder = recorder
         self._environ = environ
-        self._stage = -1
+        self._place: Scope | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         """Return itself: each chunk is made inside the Recorder."""
@@ -205,17 +237,19 @@ class Body:
             return next(self._iterator)
         before = ACTIVE.get()
         try:
-            if self._iterator is None:
-                self._stage = recorder.begin_stage("response iteration", "iteration", -1)
-            ACTIVE.set(Scope(recorder, self._stage))
+            ACTIVE.set(self._inside())
             if self._iterator is None:
                 self._iterator = iter(self._body)
-            return next(self._iterator)
+            chunk = next(self._iterator)
         except BaseException as error:
-            recorder.end_stage(self._stage)
+            self._end_stage()
             if recorder.error is None and not isinstance(error, StopIteration):
                 recorder.error = describe(error)  # the server closes as if all were well
             raise
+        else:
+            if recorder.answer is not None:
+                _note_chunk(recorder.answer, chunk)
+            return chunk
         finally:
             ACTIVE.set(before)
 
@@ -226,7 +260,7 @@ class Body:
         before = ACTIVE.get()
         try:
             if not recorder.closed:
-                ACTIVE.set(Scope(recorder, self._stage))
+                ACTIVE.set(self._place or recorder.carry(-1))
             # An iterator that the body made dies with the loop over it, not with the body.
             self._iterator = None
             close = getattr(self._body, "close", None)
@@ -237,15 +271,70 @@ class Body:
             raise
         finally:
             ACTIVE.set(before)
-            recorder.end_stage(self._stage)
+            self._end_stage()
             requests.end(self._runtime, recorder, self._environ, error)
+
+    def _inside(self) -> Scope:
+        """Return the place of all chunks, with the stage that the first of them begins."""
+        if self._place is None:
+            recorder = self._recorder
+            stage = recorder.begin_stage("response iteration", "iteration", -1)
+            self._place = recorder.carry(stage)
+        return self._place
+
+    def _end_stage(self) -> None:
+        if self._place is not None:
+            self._recorder.end_stage(self._place.stage)
+
+    def _let_go(self) -> None:
+        """End the Trace of a body that is gone and was never closed."""
+        recorder = self._recorder
+        if recorder.closed:
+            return
+        before = ACTIVE.get()
+        try:
+            ACTIVE.set(self._place or recorder.carry(-1))
+            self._iterator = None
+            self._body = ()
+        finally:
+            ACTIVE.set(before)
+            self._end_stage()
+            requests.end(self._runtime, recorder, self._environ)
 
 
 class _SizedBody(Body):
     """A body whose length a server may ask for."""
 
     def __len__(self) -> int:
-        return len(self._body)  # type: ignore[arg-type]
+        return len(self._body)  # type: ignore[arg-type] # made for what has a length
+
+
+class _UnclosedBody(Body):
+    """The same until it is closed: ends the Trace where a server lets go of the body instead.
+
+    asgiref's WsgiToAsgi does so. The application's own body is not closed for it; what it does
+    when it goes belongs to the request still. No ``__del__`` once closed, as in ``_Unclosed``.
+    """
+
+    def close(self) -> None:
+        """Close the application's body, then end the Trace."""
+        self.__class__ = Body  # type: ignore[assignment] # from here on it is one
+        self.close()
+
+    def __del__(self) -> None:
+        self._let_go()
+
+
+class _UnclosedSizedBody(_SizedBody):
+    """A sized body until it is closed."""
+
+    def close(self) -> None:
+        """Close the application's body, then end the Trace."""
+        self.__class__ = _SizedBody  # type: ignore[assignment] # as in _UnclosedBody
+        self.close()
+
+    def __del__(self) -> None:
+        self._let_go()
 
 
 codes.register(Body.__next__, codes.BOUNDARY)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import wraps
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
@@ -21,7 +23,7 @@ UNRECORDED_COMMANDS = frozenset({"runserver", "testserver", "shell", "dbshell", 
 
 
 class QueryscopeConfig(AppConfig):
-    """Installs the hooks when the process starts, and makes each management command a Trace."""
+    """Installs the hooks when the process starts; each command and Celery task is a Trace."""
 
     name = "queryscope.django"
     label = "queryscope"
@@ -32,10 +34,13 @@ class QueryscopeConfig(AppConfig):
         found = configured()
         if not found.settings.enabled:
             return
-        hooks.install(full=found.full)
+        hooks.install(full=found.full, track=found.reads)
         adapters.install_loaded()
+        if find_spec("celery") is not None:
+            # By name: adapters do not know each other. Celery itself is not imported by it.
+            import_module("queryscope.celery").record_tasks()
         if not getattr(BaseCommand.execute, "queryscope", False):
-            hooks.replace(BaseCommand, "execute", _recorded)
+            hooks.patches.replace(BaseCommand, "execute", _recorded)
 
 
 def _recorded(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,5 +52,5 @@ def _recorded(original: Callable[..., Any]) -> Callable[..., Any]:
         with profile(f"manage.py {command}", kind="script"):
             return original(self, *args, **options)
 
-    execute.queryscope = True  # type: ignore[attr-defined]
+    execute.queryscope = True  # type: ignore[attr-defined] # our mark
     return execute

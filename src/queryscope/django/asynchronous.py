@@ -12,7 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from queryscope.trace import guard
-from queryscope.trace.recorder import CAUSE, recording
+from queryscope.trace.scope import recording
+from queryscope.trace.walk import CAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from functools import wraps
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,14 @@ from django.db import connections
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 
 from queryscope.trace import guard
-from queryscope.trace.recorder import (
-    ConnectionInfo,
-    OpenSession,
-    OpenTransaction,
-    Recorder,
-    active,
-    clock,
-    recording,
-)
+from queryscope.trace.facts import ConnectionInfo, OpenSession, OpenTransaction, clock
+from queryscope.trace.scope import active, recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from queryscope.django.pools import Held
+    from queryscope.trace.recorder import Recorder
 
 INFO = "_queryscope_info"
 """Attribute of a database wrapper: its ConnectionInfo. Carries our name, removed by uninstall."""
@@ -42,14 +39,15 @@ class Used(ConnectionInfo):
     """What is known of one connection object, and its session in each Recorder that uses it.
 
     No Recorder is kept alive: a persistent connection outlives its requests. ``owner`` is the id
-    of the one that ``session`` belongs to.
+    of the one that ``session`` and ``checkout`` belong to; ``held`` is known where there is a pool.
     """
 
-    __slots__ = ("owner", "sessions")
+    __slots__ = ("held", "owner", "sessions")
 
     def __init__(self, database: str, vendor: str) -> None:
         """Start with a connection that no Recorder has seen."""
         super().__init__(database, vendor)
+        self.held: Held | None = None
         self.owner = ""
         self.sessions: dict[str, OpenSession] = {}
 
@@ -164,7 +162,7 @@ def _execute_wrapper(info: Used) -> Callable[..., Any]:
             finally:
                 del error
 
-    queryscope_execute.queryscope = True  # type: ignore[attr-defined]
+    queryscope_execute.queryscope = True  # type: ignore[attr-defined] # our mark
     return queryscope_execute
 
 
@@ -194,6 +192,8 @@ def _begin_session(recorder: Recorder, info: Used, now: int) -> None:
             del info.sessions[next(iter(info.sessions))]
         info.sessions[recorder.id] = session
     info.session = session
+    if info.held is not None:
+        info.checkout = info.held.within(recorder, session)
     info.owner = recorder.id
 
 
@@ -260,25 +260,30 @@ class CountingDebugCursor(_Counting, CursorDebugWrapper):
     """Django's cursor wrapper of DEBUG, with rows counted."""
 
 
-def make_cursor(original: Callable[..., Any]) -> Callable[..., Any]:
+Cursors = dict[type, Callable[[Any, Any], Any]]
+"""Which cursors of Django's we put which of ours in place of."""
+
+COUNTING: Cursors = {CursorWrapper: CountingCursor, CursorDebugWrapper: CountingDebugCursor}
+"""Those of every database; PostgreSQL has more, see ``copies``."""
+
+
+def make_cursor(original: Callable[..., Any], cursors: Cursors = COUNTING) -> Callable[..., Any]:
     """Return what stands in for ``BaseDatabaseWrapper.make_cursor``, or its debug twin.
 
     Where another library has replaced the method, its cursors stay: their rows are not counted.
     """
+    code = getattr(original, "__code__", None)
+    if code is not None and code.co_filename == __file__:  # ours of the base class
+        original = original.__wrapped__  # type: ignore[attr-defined] # which functools set
+    get = cursors.get
 
     @wraps(original)
     def make(self: Any, cursor: Any) -> Any:
         made = original(self, cursor)
-        kind = _COUNTING.get(type(made))
+        kind = get(type(made))
         return made if kind is None else kind(cursor, self)
 
     return make
-
-
-_COUNTING: dict[type, Callable[[Any, Any], Any]] = {
-    CursorWrapper: CountingCursor,
-    CursorDebugWrapper: CountingDebugCursor,
-}
 
 
 # -- transactions and the end of a connection ------------------------------------------------
@@ -296,12 +301,13 @@ def began(connection: Any) -> None:
     recorder.add_transaction(transaction)
 
 
-def ended(connection: Any, outcome: str) -> None:
-    """Note the end of the transaction, if one is open."""
+def ended(connection: Any, outcome: str, start: int = 0) -> None:
+    """Note the end of the transaction, if one is open; ``start`` is when it was asked to end."""
     info = info_of(connection)
     transaction, info.transaction = info.transaction, None
     if transaction is not None:
         transaction.ended_ns = clock()
+        transaction.ending_ns = transaction.ended_ns - start if start else 0
         transaction.outcome = outcome
 
 

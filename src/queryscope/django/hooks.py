@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import AsyncToSync, SyncToAsync, iscoroutinefunction
@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
+from django.core.signals import got_request_exception
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -23,16 +24,21 @@ from django.db.models.sql import Query
 from django.template.backends.django import Template as DjangoTemplate
 from django.template.response import SimpleTemplateResponse
 
-from queryscope.django import asynchronous
+from queryscope.django import asynchronous, copies, pools, reads
 from queryscope.django import connections as facts
 from queryscope.django.labels import CREATED_MARK, QUERY_MARK, sources
 from queryscope.trace import codes, guard, tasks
-from queryscope.trace.recorder import Recorder, active, recording
-from queryscope.trace.scope import StageBlock
+from queryscope.trace.facts import clock
+from queryscope.trace.patches import Patches
+from queryscope.trace.scope import active, recording
+from queryscope.trace.stage import StageBlock
+from queryscope.trace.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from queryscope.trace.recorder import Recorder
 
 Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Makes what stands in for a function, given the original."""
@@ -40,17 +46,18 @@ Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
 _MANAGERS_OWN = BaseManager.get_queryset.__code__
 _getframe = sys._getframe
 _lock = threading.RLock()
-_undo: list[Callable[[], None]] = []
+patches = Patches("django.install")
 _installed: set[str] = set()
 _registered: list[Any] = []
 
 
-def install(*, full: bool) -> None:
+def install(*, full: bool, track: bool = False) -> None:
     """Install every hook; a second call adds what the first left out.
 
     Args:
         full: Also the hooks of full recording: where querysets are created, and which statement
             loaded an instance.
+        track: With ``full``, also which columns and relations of instances are read.
     """
     with _lock:
         _register_frames()
@@ -58,17 +65,20 @@ def install(*, full: bool) -> None:
             _installed.add("light")
             _patch_connections()
             _patch_stages()
+            _listen()
             _patch_bridges()
         if full and "full" not in _installed:
             _installed.add("full")
             _patch_provenance()
+        if full and track and "reads" not in _installed:
+            _installed.add("reads")
+            reads.install(patches)
 
 
 def uninstall() -> None:
     """Take every hook out again, on the connection objects of every thread too."""
     with _lock:
-        while _undo:
-            _undo.pop()()
+        patches.restore()
         _installed.clear()
         codes.unregister(_registered)
         _registered.clear()
@@ -89,46 +99,37 @@ def _register_frames() -> None:
     codes.set_packages(user=tops, library=())
 
 
-def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Replace an attribute that ``owner`` itself defines, and remember how to restore it.
-
-    What this Django does not have is counted. Who wrapped ours since then keeps his wrapper, and
-    ours inside it, which does nothing without a Recorder.
-    """
-    original = vars(owner).get(name)
-    if original is None:
-        guard.count(AttributeError(f"{owner.__name__} has no {name}"), "django.install")
-        return
-    ours = make(original)
-    setattr(owner, name, ours)
-
-    def undo() -> None:
-        if vars(owner).get(name) is ours:
-            setattr(owner, name, original)
-
-    _undo.append(undo)
-
-
 def _patch_connections() -> None:
     connection_created.connect(_on_connection_created, dispatch_uid="queryscope", weak=False)
-    _undo.append(_detach_all)
+    patches.later(_detach_all)
+    patches.replace(BaseDatabaseWrapper, "make_cursor", facts.make_cursor)
+    patches.replace(BaseDatabaseWrapper, "make_debug_cursor", facts.make_cursor)
     if settings.configured:
         for connection in connections.all(initialized_only=True):
-            facts.attach(connection)
-    replace(BaseDatabaseWrapper, "make_cursor", facts.make_cursor)
-    replace(BaseDatabaseWrapper, "make_debug_cursor", facts.make_cursor)
-    replace(BaseDatabaseWrapper, "set_autocommit", _wrapped_set_autocommit)
-    replace(BaseDatabaseWrapper, "_commit", _noting(lambda c: facts.ended(c, "commit")))
-    replace(BaseDatabaseWrapper, "_rollback", _noting(lambda c: facts.ended(c, "rollback")))
-    replace(BaseDatabaseWrapper, "_savepoint", _noting(facts.savepoint))
-    replace(BaseDatabaseWrapper, "close", _noting(facts.closed))
+            _attach(connection)
+    patches.replace(BaseDatabaseWrapper, "set_autocommit", _wrapped_set_autocommit)
+    patches.replace(BaseDatabaseWrapper, "_commit", _ending("commit"))
+    patches.replace(BaseDatabaseWrapper, "_rollback", _ending("rollback"))
+    patches.replace(BaseDatabaseWrapper, "_savepoint", _noting(facts.savepoint))
+    patches.replace(BaseDatabaseWrapper, "close", _noting(facts.closed))
+    if pools.patch(patches.replace):
+        patches.later(pools.forget)
 
 
 def _on_connection_created(connection: Any, **_: Any) -> None:
     try:
-        facts.attach(connection)
+        _attach(connection)
     except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(error, "django.connection_created")
+
+
+def _attach(connection: Any) -> None:
+    facts.attach(connection)
+    if connection.vendor == "postgresql" and "postgresql" not in _installed:
+        with _lock:
+            if "light" in _installed and "postgresql" not in _installed:
+                _installed.add("postgresql")
+                copies.watch(connection, patches.replace)
 
 
 def _detach_all() -> None:
@@ -154,6 +155,25 @@ def _noting(note: Callable[[Any], None]) -> Maker:
     return make
 
 
+def _ending(outcome: str) -> Maker:
+    """Return a maker of wrappers that note the end of a transaction, and how long it took."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            start = clock()
+            result = original(self, *args, **kwargs)
+            try:
+                facts.ended(self, outcome, start)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, f"django.{original.__name__}")
+            return result
+
+        return wrapped
+
+    return make
+
+
 def _wrapped_set_autocommit(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def set_autocommit(self: Any, autocommit: Any, *args: Any, **kwargs: Any) -> Any:
@@ -170,17 +190,42 @@ def _wrapped_set_autocommit(original: Callable[..., Any]) -> Callable[..., Any]:
     return set_autocommit
 
 
+# -- errors ----------------------------------------------------------------------------------
+
+
+def _listen() -> None:
+    got_request_exception.connect(_failed, dispatch_uid="queryscope")
+    patches.later(lambda: got_request_exception.disconnect(dispatch_uid="queryscope"))
+
+
+def _failed(request: Any = None, **_: Any) -> None:
+    """Note an error that Django answers with status 500, also one of a user's middleware."""
+    try:
+        recorder = getattr(request, "_queryscope_recorder", None)
+        error = sys.exc_info()[1]
+        if recorder is not None and error is not None and recorder.error is None:
+            recorder.error = describe(error)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "django.got_request_exception")
+
+
 # -- stages ----------------------------------------------------------------------------------
 
 
 def _patch_stages() -> None:
-    replace(BaseHandler, "make_view_atomic", _wrapped_make_view_atomic)
-    replace(SimpleTemplateResponse, "render", _rendering(lambda _: "render response"))
-    replace(DjangoTemplate, "render", _rendering(_template_name))
-    if apps.ready and apps.is_installed("rest_framework"):
+    patches.replace(BaseHandler, "make_view_atomic", _wrapped_make_view_atomic)
+    patches.replace(SimpleTemplateResponse, "render", _rendering(lambda _: "render response"))
+    patches.replace(DjangoTemplate, "render", _rendering(_template_name))
+    if settings.configured and any(
+        str(engine.get("BACKEND", "")).endswith(".Jinja2") for engine in settings.TEMPLATES
+    ):
+        from django.template.backends.jinja2 import Template as JinjaTemplate
+
+        patches.replace(JinjaTemplate, "render", _rendering(_template_name))
+    if apps.models_ready and apps.is_installed("rest_framework"):
         from rest_framework.serializers import BaseSerializer
 
-        replace(BaseSerializer, "data", _serializing)
+        patches.replace(BaseSerializer, "data", _serializing)
 
 
 def _serializing(original: Any) -> property:
@@ -250,9 +295,9 @@ def _rendering(name: Callable[[Any], str]) -> Maker:
 
 def _patch_bridges() -> None:
     tasks.follow()
-    replace(SyncToAsync, "__call__", asynchronous.sync_to_async)
-    replace(AsyncToSync, "__call__", asynchronous.async_to_sync)
-    replace(ASGIHandler, "send_response", _ending_unsent)
+    patches.replace(SyncToAsync, "__call__", asynchronous.sync_to_async)
+    patches.replace(AsyncToSync, "__call__", asynchronous.async_to_sync)
+    patches.replace(ASGIHandler, "send_response", _ending_unsent)
 
 
 def _ending_unsent(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -278,9 +323,9 @@ def _ending_unsent(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _patch_provenance() -> None:
-    replace(Query, "__init__", _noting_creation)
-    replace(ModelIterable, "__iter__", _marking)
-    replace(RawModelIterable, "__iter__", _marking)
+    patches.replace(Query, "__init__", _noting_creation)
+    patches.replace(ModelIterable, "__iter__", _marking)
+    patches.replace(RawModelIterable, "__iter__", _marking)
 
 
 def _noting_creation(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -324,10 +369,17 @@ def _marking(original: Callable[..., Any]) -> Callable[..., Any]:
         before = len(recorder.queries)
         uid = 0
         related = bool(getattr(self.queryset.query, "select_related", False))
+        if recorder.reads is not None:
+            marks = reads.Marks(
+                recorder, self.queryset, partial(_statement_since, recorder, before)
+            )
+            yield from marks.marked(original(self), related=related)
+            return
         for instance in original(self):
             try:
                 if not uid:
-                    uid = _statement_since(recorder, before)
+                    table = instance._meta.db_table
+                    uid = _statement_since(recorder, before, table)
                 _mark(instance, uid, related=related)
             except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
                 guard.caught(error, "django.ModelIterable")
@@ -336,14 +388,22 @@ def _marking(original: Callable[..., Any]) -> Callable[..., Any]:
     return __iter__
 
 
-def _statement_since(recorder: Recorder, before: int) -> int:
-    """Return the uid of this thread's first statement since ``before``."""
+def _statement_since(recorder: Recorder, before: int, table: str) -> int:
+    """Return the uid of this thread's first statement since ``before`` that names a table.
+
+    Django asks for a connection when it sends the first statement: what it sends on connecting
+    (``SET`` on MariaDB) comes before. A raw query may read a view: then it is the first of all.
+    """
     thread = threading.get_ident()
+    first = -1
     for raw in recorder.queries[before:]:
         if raw[10] == thread:
             uid: int = raw[0]
-            return uid
-    return -1
+            if table in raw[3]:
+                return uid
+            if first < 0:
+                first = uid
+    return first
 
 
 def _mark(instance: Any, uid: int, *, related: bool) -> None:

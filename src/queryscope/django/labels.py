@@ -7,6 +7,7 @@ instances are looked into through ``__dict__`` and ``_meta``.
 from __future__ import annotations
 
 import sys
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import SyncToAsync
@@ -18,26 +19,29 @@ from django.db.models.fields.related_descriptors import (
     create_forward_many_to_many_manager,
     create_reverse_many_to_one_manager,
 )
-from django.db.models.query import (
-    ModelIterable,
-    RawQuerySet,
-    prefetch_one_level,
-)
+from django.db.models.query import ModelIterable, RawQuerySet, prefetch_one_level
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.sql.compiler import SQLCompiler, SQLInsertCompiler, SQLUpdateCompiler
 from django.template.base import Node
 
+from queryscope.django.relations import (
+    generic_relation,
+    is_narrowed,
+    manager_relation,
+    without_generic_key,
+)
 from queryscope.trace import codes
+from queryscope.trace.reads import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
-    from queryscope.trace.codes import Reader
-    from queryscope.trace.recorder import RawLabel
+    from queryscope.trace.codes import RawLabel, Reader
 
 QUERY_MARK = "_queryscope_query"
-"""Attribute of ``Model._state``: the statement that loaded the instance (an int)."""
+"""Attribute of ``Model._state``: the statement that loaded the instance (an int), or what was read
+of its rows (``Reads``)."""
 CREATED_MARK = "_queryscope_created"
 """Attribute of ``sql.Query``: where the queryset was created (an int)."""
 
@@ -85,6 +89,8 @@ def loaded_by(instance: Any) -> int | None:
     """Return the uid of the statement that loaded an instance, if it carries one."""
     # Not from ``__dict__``: asking for it makes a dict of an object that has none yet.
     found = getattr(instance._state, QUERY_MARK, None)
+    if type(found) is Reads:
+        return found.uid
     return found if type(found) is int else None
 
 
@@ -163,6 +169,27 @@ class ColumnSource:
             False, False, 0,
         )  # fmt: skip
         return static, identity(instance), 1, loaded_by(instance)
+
+
+class PeersColumnSource:
+    """``DeferredAttribute.fetch_many`` of Django 6.1: one column for all peers of a row.
+
+    Peers' relations need none: Django prefetches them.
+    """
+
+    final = True
+
+    def read(self, frame: FrameType) -> RawLabel:
+        """See ``LabelSource``."""
+        names = frame.f_locals
+        waiting = names["to_fetch"]
+        first = waiting[0]
+        static = (
+            "prefetch", first.__class__, "column", first.__class__, names["self"].field.attname,
+            False, True, 0,
+        )  # fmt: skip
+        parent = identity(first) if len(waiting) == 1 else None
+        return static, parent, len(waiting), loaded_by(first)
 
 
 class InstanceSource:
@@ -262,12 +289,12 @@ class QuerySetSource:
         parent = queryset._hints.get("instance")
         found = None
         if parent is not None:
-            found = _manager_relation(queryset, query, parent)
-        elif queryset.model not in _without_generic_key:
-            generic = _generic_relation(queryset.model, query)
+            found = manager_relation(queryset, query, parent)
+        elif queryset.model not in without_generic_key:
+            generic = generic_relation(queryset.model, query)
             if generic is not None:
                 relation, owner, attribute, key, parts = generic
-                narrowed = _narrowed(verb, query, parts)
+                narrowed = is_narrowed(verb, query, parts)
                 static = (
                     verb, queryset.model, relation, owner, attribute, narrowed, False, created,
                 )  # fmt: skip
@@ -277,7 +304,7 @@ class QuerySetSource:
             return static, None, 0, None
         relation, owner, attribute = found
         static = (
-            verb, queryset.model, relation, owner, attribute, _narrowed(verb, query, 1), False,
+            verb, queryset.model, relation, owner, attribute, is_narrowed(verb, query, 1), False,
             created,
         )  # fmt: skip
         return static, identity(parent), 1, loaded_by(parent)
@@ -338,117 +365,6 @@ class ManagerWriteSource:
         return static, identity(instance), 1, None
 
 
-def _narrowed(verb: str, query: Any, own_conditions: int) -> bool:
-    """Tell whether the asker filtered, ordered, sliced or aggregated a manager's rows."""
-    return (
-        verb not in ("iterate", "in_bulk")
-        or len(query.where.children) > own_conditions
-        or bool(query.order_by)
-        or query.is_sliced
-        or query.distinct
-        or bool(query.annotations)
-    )
-
-
-def _manager_relation(queryset: Any, query: Any, parent: Any) -> tuple[str, Any, str] | None:
-    """Return (relation, owner, attribute) of the related manager that made a queryset."""
-    known = queryset._known_related_objects
-    for field in known:
-        related = field.remote_field
-        if related is not None and isinstance(parent, related.model):
-            return "reverse", parent.__class__, related.get_accessor_name()
-    for child in query.where.children:
-        target: Any = getattr(getattr(child, "lhs", None), "target", None)
-        related = getattr(target, "remote_field", None)
-        if target is None or related is None or not isinstance(parent, related.model):
-            continue
-        through = target.model
-        if through is queryset.model and not getattr(through._meta, "auto_created", False):
-            return "reverse", parent.__class__, related.get_accessor_name()
-        name = _many_to_many_name(parent.__class__, through)
-        return "many_to_many", parent.__class__, name or through._meta.model_name
-    return None
-
-
-def _many_to_many_name(owner: Any, through: Any) -> str:
-    """Return the attribute of ``owner`` whose many-to-many goes through ``through``."""
-    key = (owner, through)
-    found = _through_names.get(key)
-    if found is None:
-        found = ""
-        for field in owner._meta.get_fields():
-            if not field.many_to_many:
-                continue
-            if getattr(field, "through", None) is through:
-                found = field.get_accessor_name() or ""
-            elif getattr(getattr(field, "remote_field", None), "through", None) is through:
-                found = field.name
-        _through_names[key] = found
-    return found
-
-
-_through_names: dict[tuple[Any, Any], str] = {}
-
-
-def _generic_relation(model: Any, query: Any) -> tuple[str, Any, str, int, int] | None:
-    """Return (relation, owner, attribute, parent, conditions) of a ``GenericRelation`` manager.
-
-    These managers set no hint; they filter by the two columns of a ``GenericForeignKey``.
-    """
-    fields = [item for item in model._meta.private_fields if hasattr(item, "ct_field")]
-    if not fields:
-        _without_generic_key.add(model)
-        return None
-    for field in fields:
-        type_name = field.ct_field
-        content_type = key = None
-        for child in query.where.children:
-            target = getattr(getattr(child, "lhs", None), "target", None)
-            if target is None:
-                continue
-            if target.name == type_name:
-                content_type = child.rhs
-            elif target.name == field.fk_field:
-                key = child.rhs
-        if content_type is None or key is None or not isinstance(key, (int, str)):
-            continue
-        found = _generic_owner(model, content_type)
-        if found is not None:
-            return "generic_reverse", found[0], found[1], hash((found[0], key)), 2
-    return None
-
-
-_without_generic_key: set[Any] = set()
-
-
-def _generic_owner(model: Any, content_type: Any) -> tuple[Any, str] | None:
-    """Return (class, attribute) of the GenericRelation to ``model``, from Django's own cache."""
-    key = (model, content_type)
-    if key not in _generic_owners:
-        models = sys.modules.get("django.contrib.contenttypes.models")
-        if models is None:
-            return None
-        cached = [
-            item
-            for by_id in models.ContentType.objects._cache.values()
-            for item in by_id.values()
-            if item.pk == content_type
-        ]
-        owner = cached[0].model_class() if cached else None
-        names = [
-            field.name
-            for field in (owner._meta.private_fields if owner is not None else ())
-            if getattr(field, "related_model", None) is model
-        ]
-        if not names:
-            return None
-        _generic_owners[key] = (owner, names[0])
-    return _generic_owners[key]
-
-
-_generic_owners: dict[tuple[Any, Any], tuple[Any, str]] = {}
-
-
 def _inner_codes(factory: Callable[..., Any], names: set[str]) -> Iterator[CodeType]:
     """Yield the code of the methods that a manager factory defines on its inner class."""
     pending = [factory.__code__]
@@ -492,6 +408,9 @@ def sources() -> Iterator[tuple[Any, Any]]:
         method = getattr(QuerySet, name, None)
         if method is not None:
             expected.append((method, {"self"}, QuerySetSource(verb)))
+    column_of_peers = getattr(DeferredAttribute, "fetch_many", None)
+    if column_of_peers is not None:
+        expected.append((column_of_peers, {"self", "to_fetch"}, PeersColumnSource()))
     expected.extend(
         (code, {"self"}, ManagerWriteSource(relation))
         for factory, relation in (
@@ -504,7 +423,8 @@ def sources() -> Iterator[tuple[Any, Any]]:
         (method, {"self", "instance"}, GenericSource()) for method in _generic_getters()
     )
     for function, names, kind in expected:
-        code: CodeType | None = getattr(function, "__code__", function)
+        # Read tracking may stand around a getter already: the frame that asks is Django's own.
+        code: CodeType | None = getattr(unwrap(function), "__code__", function)
         if code is not None and names <= set(getattr(code, "co_varnames", ())):
             yield code, kind
 

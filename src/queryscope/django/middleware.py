@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+import re
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -13,9 +14,11 @@ from django.http import HttpResponse
 from queryscope import adapters, requests, runtime
 from queryscope.django import hooks
 from queryscope.errors import SettingsError
-from queryscope.trace import codes, guard
-from queryscope.trace.recorder import ACTIVE, Recorder, Scope, clock, describe
-from queryscope.trace.scope import StageBlock
+from queryscope.trace import codes, endpoint, guard
+from queryscope.trace.facts import clock
+from queryscope.trace.scope import ACTIVE
+from queryscope.trace.stage import StageBlock
+from queryscope.trace.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -24,6 +27,14 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
     from queryscope.runtime import Runtime
+    from queryscope.trace.answer import OpenAnswer
+    from queryscope.trace.recorder import Recorder
+
+_OF_EXPRESSIONS = ("(?", "^", "$", "\\")
+"""What a regular expression has and a route made with ``path`` has not."""
+_TOKENS = re.compile(r"\\.|\(\?P<\w+>|\(\?[:=!]|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+_GROUP_NAME = re.compile(r"\(\?P<(\w+)>")
+_ANCHORS = frozenset({"^", "$", "?", "\\Z", "\\A", "\\b"})
 
 
 class Middleware:
@@ -44,7 +55,7 @@ class Middleware:
             markcoroutinefunction(self)
         self.runtime = configured()
         if self.runtime.settings.enabled:
-            hooks.install(full=self.runtime.full)
+            hooks.install(full=self.runtime.full, track=self.runtime.reads)
             adapters.install_loaded()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
@@ -65,11 +76,11 @@ class Middleware:
             try:
                 with StageBlock("middleware", "middleware"):
                     response = self.get_response(request)
+                recorder.leave()
+                return _answered(found, recorder, request, response)
             except BaseException as error:
                 requests.end(found, recorder, environ, error)
                 raise
-            recorder.leave()
-            return _answered(found, recorder, request, response)
         finally:
             # Wherever a signal handler raised in between: this thread goes on as it came.
             ACTIVE.set(before)
@@ -92,11 +103,11 @@ class Middleware:
             try:
                 with StageBlock("middleware", "middleware"):
                     response = await self.get_response(request)
+                recorder.leave()
+                return _answered(found, recorder, request, response)
             except BaseException as error:
                 requests.end(found, recorder, environ, error)
                 raise
-            recorder.leave()
-            return _answered(found, recorder, request, response)
         finally:
             ACTIVE.set(before)
 
@@ -139,6 +150,8 @@ def _answered(found: Runtime, recorder: Recorder, request: Any, response: Any) -
         for name, value in requests.headers(found, recorder, clock() - recorder.start_ns):
             there = response.headers.get(name)
             response.headers[name] = f"{there}, {value}" if there else value
+        if recorder.answer is not None:
+            _note_answer(recorder.answer, response)
     except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(error, "django.response")
     try:
@@ -151,15 +164,55 @@ def _answered(found: Runtime, recorder: Recorder, request: Any, response: Any) -
     return response
 
 
+def _note_answer(answer: OpenAnswer, response: Any) -> None:
+    """Note what a response says, unless it is streamed."""
+    if response.streaming:
+        return
+    headers = dict(response.headers.items())
+    if response.cookies:
+        headers["Set-Cookie"] = ""
+    answer.begin(str(response.status_code), headers.items())
+    answer.add(response.content)
+    answer.whole()
+
+
 def _describe(recorder: Recorder, request: HttpRequest, response: HttpResponseBase) -> None:
     """Name the Trace by its route and note the status."""
     attributes = recorder.attributes
     attributes["status"] = str(response.status_code)
     match = request.resolver_match
     if match is not None:
-        route = "/" + str(match.route).removeprefix("^")
         attributes["view"] = str(getattr(match, "_func_path", ""))
-        requests.name_by_route(recorder, route)
+        requests.name_by_route(recorder, _template(str(match.route)))
+        view = match.func
+        # A class-based view, one of Django REST framework, an admin's: its model at least.
+        admin = getattr(view, "model_admin", None)
+        kind = getattr(view, "view_class", None) or getattr(view, "cls", None)
+        endpoint.note(recorder, kind, admin, getattr(admin, "model", None), view)
+
+
+@lru_cache(maxsize=1_000)
+def _template(route: str) -> str:
+    """Return a route as people write it: a regular expression without its anchors and groups.
+
+    What ``path`` made stays as it is, ``books/<int:pk>/``; the router of Django REST framework
+    makes ``^books/(?P<pk>[^/.]+)/$``, which becomes ``books/<pk>/``.
+    """
+    if not any(part in route for part in _OF_EXPRESSIONS):
+        return f"/{route}"
+    found: list[str] = []
+    depth = 0
+    for sign in _TOKENS.findall(route):
+        if sign.startswith("("):
+            depth += 1
+            if depth == 1:
+                named = _GROUP_NAME.match(sign)
+                found.append(f"<{named[1]}>" if named is not None else "<value>")
+        elif sign == ")":
+            depth -= 1
+        elif not depth and sign not in _ANCHORS:
+            found.append(sign.removeprefix("\\"))
+    return "/" + "".join(found).removeprefix("/")
 
 
 class _Closing:
@@ -233,6 +286,7 @@ class _Chunks:
         self._content = iter(content)
         self._recorder = recorder
         self._stage = stage
+        self._place = recorder.carry(stage)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -240,7 +294,7 @@ class _Chunks:
     def __next__(self) -> bytes:
         before = ACTIVE.get()
         try:
-            ACTIVE.set(Scope(self._recorder, self._stage))
+            ACTIVE.set(self._place)
             return next(self._content)
         except BaseException as error:
             _end_stream(self._recorder, self._stage, error)
@@ -256,6 +310,7 @@ class _AsyncChunks:
         self._content = content.__aiter__()
         self._recorder = recorder
         self._stage = stage
+        self._place = recorder.carry(stage)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -263,7 +318,7 @@ class _AsyncChunks:
     async def __anext__(self) -> bytes:
         before = ACTIVE.get()
         try:
-            ACTIVE.set(Scope(self._recorder, self._stage))
+            ACTIVE.set(self._place)
             return await self._content.__anext__()
         except BaseException as error:
             _end_stream(self._recorder, self._stage, error)

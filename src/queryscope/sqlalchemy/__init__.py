@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from queryscope.sqlalchemy.hooks import install, installed, uninstall
+from queryscope.sqlalchemy.hooks import install, installed, track, uninstall
 
-__all__ = ["install", "installed", "uninstall"]
+__all__ = ["install", "installed", "track", "uninstall"]

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from contextvars import ContextVar
-from functools import partial, wraps
-from itertools import islice
+from functools import wraps
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.pool import Pool, QueuePool, SingletonThreadPool
 
-from queryscope.sqlalchemy.lasting import Link, held_by
+from queryscope.sqlalchemy.lasting import Link, dropped, write_dropped
 from queryscope.sqlalchemy.pools import MARK, facts_of
-from queryscope.trace import codes, guard
-from queryscope.trace.events import Frame
-from queryscope.trace.recorder import OpenCheckout, clock, describe, recording
+from queryscope.trace import guard
+from queryscope.trace.facts import OpenCheckout, clock
+from queryscope.trace.lasting import held_by, holders
+from queryscope.trace.scope import recording
+from queryscope.trace.text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from queryscope.sqlalchemy.pools import PoolFacts
     from queryscope.trace.recorder import Recorder
-
-MAX_HOLDERS = 20
-"""Holders named by one waiting checkout."""
 
 _frame = sys._getframe
 _attempt: ContextVar[Link | None] = ContextVar("queryscope_checkout", default=None)
@@ -79,6 +76,8 @@ def _asked(pool: Any, recorder: Recorder | None, frame: Any) -> Link | None:
     checkout.size = facts.size
     checkout.max_overflow = facts.max_overflow
     link = Link(facts, checkout)
+    if dropped:
+        write_dropped()
     if recorder is not None:
         checkout.held_before = held_by(recorder, list(facts.out.values()))
         link.out.add(recorder, checkout, link.out.opened_at(recorder, frame))
@@ -110,7 +109,7 @@ def _attach(link: Link, fairy: Any) -> None:
         else:
             record.__dict__[MARK] = (record.starttime, link.uid)
     fairy.__dict__[MARK] = link
-    link.fairy = weakref.ref(fairy, partial(_dropped, link))
+    link.belongs_to(fairy)
     link.pool.out[id(link)] = link
 
 
@@ -148,37 +147,12 @@ def checkin(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             link = self.__dict__.get(MARK)
             if link is not None:
-                _returned(link)
+                link.gave_back(clock())
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "sqlalchemy.pool.checkin")
         return original(self, *args, **kwargs)
 
     return _checkin
-
-
-def _dropped(link: Link, _: Any) -> None:
-    """Note that nobody refers to a checked-out connection any more: it goes back by itself."""
-    try:
-        _returned(link)
-    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-        guard.count(error, "sqlalchemy.pool.dropped")
-
-
-def _returned(link: Link) -> None:
-    if link.returned:
-        return
-    link.returned = True
-    link.fairy = None
-    now = clock()
-    link.pool.out.pop(id(link), None)
-    for checkout in link.out.everywhere():
-        checkout.returned_ns = now
-    if link.begun is not None:
-        # The pool's own rollback of a connection that comes back inside a transaction.
-        for transaction in link.begun.everywhere():
-            transaction.ended_ns = now
-            transaction.outcome = "rollback"
-        link.begun = None
 
 
 # -- waiting and connecting ----------------------------------------------------------------
@@ -194,7 +168,8 @@ def queue_get(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(self, block, timeout)
         checkout = link.out.first
         try:
-            checkout.holders = _holders(link.pool)
+            write_dropped()
+            checkout.holders = holders(list(link.pool.out.values()))
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "sqlalchemy.pool.holders")
         start = clock()
@@ -221,24 +196,3 @@ def new_connection(original: Callable[..., Any]) -> Callable[..., Any]:
             link.out.first.connect_ns += clock() - start
 
     return __connect
-
-
-def _holders(facts: PoolFacts) -> tuple[str, ...]:
-    """Return a line for each connection that is out: who asked for it, and since when."""
-    now = clock()
-    return tuple(_holder(link, now) for link in islice(list(facts.out.values()), MAX_HOLDERS))
-
-
-def _holder(link: Link, now: int) -> str:
-    checkout = link.out.first
-    since = now - (checkout.got_ns or checkout.asked_ns)
-    return f"{_opener(link)} in thread {checkout.thread}, for {since / 1e6:.0f} ms"
-
-
-def _opener(link: Link) -> str:
-    chain = link.out.chain
-    if chain:
-        step = codes.current().resolve(chain[0], chain[1])
-        if isinstance(step, Frame):
-            return f"{step.file}:{step.line} in {step.function}"
-    return "asked for outside every Trace"

@@ -19,7 +19,7 @@ def awaiting() -> Callable[[], FrameType | None] | None:
     still in the greenlet's parent, and the user's line is on its stack.
     """
     try:
-        from greenlet import getcurrent  # type: ignore[import-untyped]
+        from greenlet import getcurrent  # type: ignore[import-untyped] # comes without types
     except ImportError:  # SQLAlchemy works without, but for its asyncio extension
         return None
 

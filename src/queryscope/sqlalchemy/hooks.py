@@ -17,17 +17,21 @@ from sqlalchemy.util import queue
 from queryscope.errors import InstallError
 from queryscope.sqlalchemy import (
     checkouts,
+    engines,
     greenlets,
     labels,
     loads,
     pools,
     provenance,
+    reads,
     rows,
     sessions,
     statements,
     transactions,
 )
-from queryscope.trace import codes, guard, recorder, tasks
+from queryscope.sqlalchemy.lasting import write_dropped
+from queryscope.trace import codes, guard, lasting, tasks, walk
+from queryscope.trace.patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,17 +50,21 @@ _TRANSACTIONS: dict[str, Maker] = {
     "do_commit": transactions.ending("commit"),
     "do_rollback": transactions.ending("rollback"),
     "do_savepoint": transactions.do_savepoint,
+    "do_begin_twophase": transactions.do_begin_twophase,
+    "do_commit_twophase": transactions.ending_twophase("commit"),
+    "do_rollback_twophase": transactions.ending_twophase("rollback"),
 }
 
 _lock = threading.RLock()
-_undo: list[Callable[[], None]] = []
+_patches = Patches("sqlalchemy.install")
 _dialects: set[type] = set()
 _registered: list[Callable[..., Any]] = []
+_tracked: list[str] = []
 
 
 def installed() -> bool:
     """Tell whether the hooks are in."""
-    return bool(_undo)
+    return bool(_patches)
 
 
 def install(engine: Any = None) -> None:
@@ -84,7 +92,7 @@ def install(engine: Any = None) -> None:
                 "Pass what create_engine() returned, or nothing to record every engine."
             )
     with _lock:
-        if not _undo:
+        if not _patches:
             pools.watch(engine)
             try:
                 _patch()
@@ -95,11 +103,19 @@ def install(engine: Any = None) -> None:
             pools.watch(engine)
 
 
+def track() -> None:
+    """See also which columns and relationships are read, where a Recorder asks for it."""
+    with _lock:
+        if _patches and not _tracked:
+            _tracked.append("reads")
+            _patches.later(_tracked.clear)
+            reads.install(_patches)
+
+
 def uninstall() -> None:
     """Take every hook out again."""
     with _lock:
-        while _undo:
-            _undo.pop()()
+        _patches.restore()
         codes.unregister(_registered)
         _registered.clear()
         _dialects.clear()
@@ -107,34 +123,15 @@ def uninstall() -> None:
         loads.forget()
 
 
-def _replace(owner: Any, name: str, make: Maker) -> None:
-    """Replace what ``owner`` itself defines; what this SQLAlchemy has not is counted.
-
-    Who wrapped ours since then keeps his wrapper, and ours inside it, which does nothing without
-    a Recorder.
-    """
-    original = vars(owner).get(name)
-    if original is None:
-        missing = AttributeError(f"{owner.__name__} has no {name}")
-        guard.count(missing, "sqlalchemy.install")
-        return
-    ours = make(original)
-    setattr(owner, name, ours)
-
-    def undo() -> None:
-        if vars(owner).get(name) is ours:
-            setattr(owner, name, original)
-
-    _undo.append(undo)
-
-
 def _patch() -> None:
-    _undo.append(pools.new_dialect.clear)
+    _patches.later(pools.new_dialect.clear)
+    lasting.unwritten.append(write_dropped)
+    _patches.later(lambda: lasting.unwritten.remove(write_dropped))
     awaiting = greenlets.awaiting()
     if awaiting is not None:
         tasks.follow()
-        recorder.beyond.append(awaiting)
-        _undo.append(lambda: recorder.beyond.remove(awaiting))
+        walk.beyond.append(awaiting)
+        _patches.later(lambda: walk.beyond.remove(awaiting))
     # Its decorators are made with exec: such code has no file that would show whose it is.
     codes.set_packages(user=(), library=("sqlalchemy",))
     for name, function, source in labels.sources():
@@ -147,23 +144,27 @@ def _patch() -> None:
     for dialect in _subclasses(DefaultDialect):
         _patch_dialect(dialect)
     pools.new_dialect.append(_patch_late)
-    _replace(CursorResult, "_fetchiter_impl", rows.fetchiter)
-    _replace(CursorResult, "_fetchone_impl", rows.fetchone)
-    _replace(CursorResult, "_fetchmany_impl", rows.fetchmany)
-    _replace(CursorResult, "_fetchall_impl", rows.fetchall)
-    _replace(Pool, "connect", checkouts.connect)
-    _replace(SingletonThreadPool, "connect", checkouts.connect)
-    _replace(pool_base._ConnectionFairy, "_checkin", checkouts.checkin)
-    _replace(pool_base._ConnectionRecord, "_ConnectionRecord__connect", checkouts.new_connection)
-    _replace(queue.Queue, "get", checkouts.queue_get)
-    _replace(queue.AsyncAdaptedQueue, "get", checkouts.queue_get)
-    _replace(Session, "__init__", sessions.init)
-    _replace(Session, "_close_impl", sessions.close_impl)
-    _replace(loading, "instances", provenance.instances)
-    _replace(RelationshipProperty, "_with_parent", provenance.with_parent)
-    _replace(Query, "__init__", provenance.query_init)
+    _patches.replace(CursorResult, "_fetchiter_impl", rows.fetchiter)
+    _patches.replace(CursorResult, "_fetchone_impl", rows.fetchone)
+    _patches.replace(CursorResult, "_fetchmany_impl", rows.fetchmany)
+    _patches.replace(CursorResult, "_fetchall_impl", rows.fetchall)
+    _patches.replace(DefaultDialect, "engine_created", engines.engine_created)
+    _patches.later(engines.forget)
+    _patches.replace(Pool, "connect", checkouts.connect)
+    _patches.replace(SingletonThreadPool, "connect", checkouts.connect)
+    _patches.replace(pool_base._ConnectionFairy, "_checkin", checkouts.checkin)
+    _patches.replace(
+        pool_base._ConnectionRecord, "_ConnectionRecord__connect", checkouts.new_connection
+    )
+    _patches.replace(queue.Queue, "get", checkouts.queue_get)
+    _patches.replace(queue.AsyncAdaptedQueue, "get", checkouts.queue_get)
+    _patches.replace(Session, "__init__", sessions.init)
+    _patches.replace(Session, "_close_impl", sessions.close_impl)
+    _patches.replace(loading, "instances", provenance.instances)
+    _patches.replace(RelationshipProperty, "_with_parent", provenance.with_parent)
+    _patches.replace(Query, "__init__", provenance.query_init)
     event.listen(Session, "after_begin", sessions.after_begin)
-    _undo.append(lambda: event.remove(Session, "after_begin", sessions.after_begin))
+    _patches.later(lambda: event.remove(Session, "after_begin", sessions.after_begin))
 
 
 def _subclasses(owner: type) -> list[type]:
@@ -182,12 +183,12 @@ def _patch_dialect(dialect: type) -> None:
     own = vars(dialect)
     for name, make in _EXECUTES.items():
         if dialect is DefaultDialect:
-            _replace(dialect, name, make)
+            _patches.replace(dialect, name, make)
         elif name in own:
-            _replace(dialect, name, _outermost(make))
+            _patches.replace(dialect, name, _outermost(make))
     for name, make in _TRANSACTIONS.items():
         if name in own or dialect is DefaultDialect:
-            _replace(dialect, name, make)
+            _patches.replace(dialect, name, make)
 
 
 def _outermost(make: Maker) -> Maker:

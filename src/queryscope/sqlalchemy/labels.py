@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from queryscope.trace.recorder import RawLabel
+    from queryscope.trace.codes import RawLabel
 
 
 def _plain(operation: str, model: Any = "", created: int = 0) -> RawLabel:

@@ -1,117 +1,21 @@
-"""Facts that may outlast the Recorder in which they began: sessions, checkouts, transactions.
-
-A session can be opened at import time, used in one request and closed in the next. Each Recorder
-that sees it gets a copy of the fact, under the same uid; the end is written to all copies. No
-Recorder is kept alive by them.
-"""
+"""ORM sessions and checked-out connections, which may outlast the Recorder where they began."""
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
+from itertools import repeat, starmap
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
-from queryscope.trace.recorder import (
-    ConnectionInfo,
-    OpenCheckout,
-    OpenSession,
-    OpenTransaction,
-    clock,
-)
+from queryscope.trace import guard
+from queryscope.trace.facts import ConnectionInfo, OpenCheckout, OpenSession, OpenTransaction, clock
+from queryscope.trace.lasting import Lasting, held_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-    from weakref import ref
-
     from queryscope.sqlalchemy.pools import PoolFacts
     from queryscope.trace.recorder import Recorder
-
-Fact = TypeVar("Fact", OpenSession, OpenCheckout, OpenTransaction)
-
-KEPT_COPIES = 4
-"""Copies from which on those of Recorders that are not open here are forgotten."""
-
-
-class Lasting(Generic[Fact]):
-    """One fact, its opener, and its copies by the id of the Recorder that has them."""
-
-    __slots__ = ("chain", "copies", "first")
-
-    def __init__(self, first: Fact) -> None:
-        """Start a fact that no Recorder has yet."""
-        self.first: Fact = first
-        self.chain: tuple[int, ...] = ()
-        self.copies: dict[str, Fact] = {}
-
-    def opened_at(self, recorder: Recorder, frame: FrameType | None) -> int:
-        """Remember where the fact was asked for; return the site in ``recorder``."""
-        site, self.chain = recorder.place(frame)
-        return site
-
-    def within(self, recorder: Recorder) -> Fact:
-        """Return the copy that ``recorder`` has of the fact, made now if it has none."""
-        found = self.copies.get(recorder.id)
-        if found is not None:
-            return found
-        fact: Fact = _copied(self.first)
-        site = -1
-        if self.chain:
-            site = recorder.number(self.chain)
-        self.add(recorder, fact, site)
-        return fact
-
-    def add(self, recorder: Recorder, fact: Fact, site: int) -> None:
-        """Hand a copy to ``recorder``."""
-        if len(self.copies) >= KEPT_COPIES:
-            open_here = set(_ids(recorder))
-            self.copies = {key: copy for key, copy in self.copies.items() if key in open_here}
-        self.copies[recorder.id] = fact
-        if isinstance(fact, OpenCheckout):
-            recorder.add_checkout(fact, site)
-            fact.recorder = None
-        elif isinstance(fact, OpenSession):
-            recorder.add_session(fact, site)
-            fact.recorder = None
-        else:
-            fact.site = site
-            recorder.add_transaction(fact)
-
-    def everywhere(self) -> Iterator[Fact]:
-        """Yield the fact and its copies, each once, to write what happens to it."""
-        copies = list(self.copies.values())
-        if not any(copy is self.first for copy in copies):
-            yield self.first
-        yield from copies
-
-
-def _ids(recorder: Recorder | None) -> Iterator[str]:
-    """Yield the ids of a Recorder and of those around it."""
-    while recorder is not None:
-        yield recorder.id
-        recorder = recorder.outer
-
-
-def held_by(recorder: Recorder, links: list[Link]) -> int:
-    """Return how many connections ``recorder`` and the Recorders around it hold."""
-    ids = list(_ids(recorder))
-    return sum(any(key in link.out.copies for key in ids) for link in links)
-
-
-def _copied(fact: Any) -> Any:
-    """Return a copy with the same uid, less what belongs to the first Recorder alone."""
-    copy = object.__new__(type(fact))
-    for name in type(fact).__slots__:
-        setattr(copy, name, getattr(fact, name))
-    if isinstance(copy, OpenSession):
-        copy.threads = {get_ident(): None}
-        copy.databases = {}
-        copy.first_used_ns = None
-        copy.closed_ns = None
-    elif isinstance(copy, OpenCheckout):
-        copy.waited_ns = copy.connect_ns = copy.held_before = 0
-        copy.holders = ()
-        copy.session = None
-    return copy
 
 
 class LastingSession(Lasting[OpenSession]):
@@ -156,7 +60,7 @@ class Link(ConnectionInfo):
 
     def __init__(self, pool: PoolFacts, checkout: OpenCheckout) -> None:
         """Start with a connection that has just been asked for."""
-        super().__init__(pool.name, pool.vendor)
+        super().__init__(pool.database, pool.vendor)
         self.pool = pool
         self.owner = ""
         self.out: Lasting[OpenCheckout] = Lasting(checkout)
@@ -165,9 +69,37 @@ class Link(ConnectionInfo):
         self.returned = False
         self.fairy: ref[Any] | None = None
 
+    def belongs_to(self, fairy: Any) -> None:
+        """Note when this checked-out connection dies before anybody gave it back.
+
+        All in C, from the clock to the note: what a signal handler raises into a callback of the
+        garbage collector would be lost.
+        """
+        moments = starmap(clock, repeat(()))
+        self.fairy = ref(fairy, partial(next, map(dropped.append, zip(moments, repeat(self)))))
+
+    def gave_back(self, now: int) -> None:
+        """Note the return, here and in every Recorder that knows the checkout; once."""
+        if self.returned:
+            return
+        self.pool.out.pop(id(self), None)
+        for checkout in self.out.everywhere():
+            checkout.returned_ns = now
+        if self.begun is not None:
+            # The pool's own rollback of a connection that comes back inside a transaction.
+            for transaction in self.begun.everywhere():
+                transaction.ended_ns = now
+                transaction.outcome = "rollback"
+            self.begun = None
+        # Last: interrupted before, it is noted again when the connection dies.
+        self.returned = True
+        self.fairy = None
+
     def bind(self, recorder: Recorder) -> None:
         """Point session, checkout and transaction at what ``recorder`` knows of them."""
         if not self.returned and self.out.copies.get(recorder.id) is None:
+            if dropped:
+                write_dropped()
             before = held_by(recorder, list(self.pool.out.values()))
             self.out.within(recorder).held_before = before
         self.owner = recorder.id
@@ -176,3 +108,21 @@ class Link(ConnectionInfo):
         self.session = None if self.using is None else self.using.used(recorder, self)
         if self.checkout is not None and self.checkout.session is None:
             self.checkout.session = self.session
+
+
+dropped: deque[tuple[int, Link]] = deque()
+"""Connections that died checked out, and when; ``write_dropped`` writes it to their facts."""
+
+
+def write_dropped() -> None:
+    """Write the return of the connections that died, before anybody asks who holds one."""
+    try:
+        # No call from the look to the first one, or to what takes it out: another thread may do
+        # the same.
+        while dropped:
+            moment, link = dropped[0]
+            link.gave_back(moment)
+            if dropped and dropped[0][1] is link:
+                dropped.popleft()
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "sqlalchemy.pool.dropped")

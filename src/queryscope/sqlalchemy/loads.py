@@ -14,7 +14,7 @@ from queryscope.sqlalchemy.provenance import identity, loaded_by, relation_of
 if TYPE_CHECKING:
     from types import FrameType
 
-    from queryscope.trace.recorder import RawLabel
+    from queryscope.trace.codes import RawLabel
 
 
 def _relation(operation: str, prop: Any, *, batched: bool) -> tuple[Any, ...]:

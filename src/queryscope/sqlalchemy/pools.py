@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import AssertionPool, Pool, QueuePool
 
-from queryscope.trace.recorder import next_uid
+from queryscope.trace.facts import next_uid
+from queryscope.trace.freeze import APART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import URL
 
     from queryscope.sqlalchemy.lasting import Link
 
@@ -30,12 +34,14 @@ class PoolFacts:
 
     __slots__ = (
         "__weakref__",
+        "database",
         "max_overflow",
         "name",
         "named",
         "out",
         "size",
         "uid",
+        "url",
         "vendor",
         "watched",
     )
@@ -45,8 +51,11 @@ class PoolFacts:
         dialect = getattr(pool, "_dialect", None)
         self.uid = next_uid()
         self.vendor = str(getattr(dialect, "name", ""))
-        self.named = engine is not None
-        self.name = self.vendor if engine is None else name_of(engine)
+        self.named = False
+        self.url: URL | None = None
+        self.name = self.database = self.vendor
+        if engine is not None:
+            self.call_as(engine)
         self.size: int | None = None
         self.max_overflow = -1
         if isinstance(pool, QueuePool) and pool.size() > 0:
@@ -56,6 +65,13 @@ class PoolFacts:
             self.size, self.max_overflow = 1, 0
         self.out: dict[int, Link] = {}
         self.watched = _is_watched(pool)
+
+    def call_as(self, engine: Engine) -> None:
+        """Name the pool, and its database, as the engine that has it."""
+        self.named = True
+        self.url = engine.url
+        self.name = name_of(engine)
+        self.database = f"{self.name}{APART}{_identity(engine, self.uid)}"
 
 
 def name_of(engine: Engine) -> str:
@@ -71,6 +87,23 @@ def name_of(engine: Engine) -> str:
     return database or (":memory:" if engine.dialect.name == "sqlite" else engine.dialect.name)
 
 
+def _identity(engine: Engine, pool: int) -> str:
+    """Return what two engines have in common that reach one database, whoever logs in.
+
+    A SQLite database in memory is its pool's alone, unless it is shared by its name.
+    """
+    url = engine.url
+    database = url.database or ""
+    if engine.dialect.name != "sqlite":
+        return f"{url.host}:{url.port}/{database}?{url.query.get('host', '')}"
+    in_memory = database in ("", ":memory:") or (
+        database.startswith("file:")
+        and (url.query.get("mode") == "memory" or database.startswith("file::memory:"))
+        and url.query.get("cache") != "shared"
+    )
+    return str(pool) if in_memory else str(Path(database).absolute())
+
+
 def facts_of(pool: Any, engine: Any = None) -> PoolFacts:
     """Return what is known of a pool; ``engine`` gives it its name."""
     found: PoolFacts | None = pool.__dict__.get(MARK)
@@ -82,8 +115,14 @@ def facts_of(pool: Any, engine: Any = None) -> PoolFacts:
         for tell in new_dialect:
             tell(type(pool._dialect))
     elif not found.named and isinstance(engine, Engine):
-        found.name, found.named = name_of(engine), True
+        found.call_as(engine)
     return found
+
+
+def known_urls(name: str) -> list[URL]:
+    """Return the URLs of the engines of a name whose pools were met."""
+    facts = [pool.__dict__[MARK] for pool in list(_pools)]
+    return [one.url for one in facts if one.url is not None and one.name == name]
 
 
 def watch(engine: Engine | None) -> None:

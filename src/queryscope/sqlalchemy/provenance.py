@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from queryscope.sqlalchemy.pools import MARK
 from queryscope.trace import codes, guard
-from queryscope.trace.recorder import active
+from queryscope.trace.scope import active
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ from queryscope.sqlalchemy.checkouts import link_of
 from queryscope.sqlalchemy.lasting import LastingSession
 from queryscope.sqlalchemy.pools import MARK
 from queryscope.trace import guard
-from queryscope.trace.recorder import OpenSession, clock, recording
+from queryscope.trace.facts import OpenSession, clock
+from queryscope.trace.scope import recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

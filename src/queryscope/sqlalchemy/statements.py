@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
-from queryscope.sqlalchemy.checkouts import learn
-from queryscope.sqlalchemy.lasting import Link
+from queryscope.sqlalchemy.checkouts import link_of
 from queryscope.trace import guard
-from queryscope.trace.recorder import ACTIVE, active, clock, recording
+from queryscope.trace.facts import clock
+from queryscope.trace.scope import ACTIVE, active, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from queryscope.trace.recorder import Scope
+    from queryscope.trace.scope import Scope
 
 _frame = sys._getframe
 _IN_BATCHES = ExecuteStyle.INSERTMANYVALUES
+_READS = frozenset({"S", "s"})
+"""First letters of what mostly reads: one look instead of one at each flag of the context."""
 
 
 def do_execute(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,32 +125,34 @@ def _record(
         stage = scope.stage
         if recorder.closed:
             recorder, stage = recording() or recorder, -1
-        try:
-            link = context._dbapi_connection._queryscope
-        except AttributeError:
-            link = None
-        if type(link) is not Link:
-            link = learn(None if context is None else context._dbapi_connection)
-            if link is None:
+        fairy = None if context is None else context._dbapi_connection
+        link = recorder.link
+        # The proxy of the connection answers no attribute without a detour; a weak reference
+        # tells whether it is still the one of the last statement.
+        if link is None or link.fairy is None or link.fairy() is not fairy:
+            link = link_of(fairy)
+            if link is None or not link.pool.watched:
                 return
-        if not link.pool.watched:
-            return
+            recorder.link = link
         if link.owner is not recorder.id and not recorder.closed:
             link.bind(recorder)
         uid = recorder.add_query(start, end, statement, parameters, many, link, stage, error, 2)
-        if uid and error is None and context is not None:
-            if context.execute_style is _IN_BATCHES:
-                # Its rows are fetched batch by batch, past the fetch strategies.
-                batch = _frame(2).f_locals.get("imv_batch")
-                if batch is not None:
-                    recorder.rows[uid] = batch.current_batch_size
-            elif _counts_at_once(context, statement):
-                # With RETURNING, SQLite counts a row when it is fetched: 0 is not yet known.
-                count = cursor.rowcount
-                if count > 0 or (count == 0 and not cursor.description):
-                    recorder.rows[uid] = count
-                else:
-                    context._queryscope = (recorder.rows, uid)
+        if not uid or error is not None or context is None:
+            return
+        if statement[:1] in _READS:
+            context._queryscope = (recorder.rows, uid)
+        elif context.execute_style is _IN_BATCHES:
+            # Its rows are fetched batch by batch, past the fetch strategies.
+            batch = _frame(2).f_locals.get("imv_batch")
+            if batch is not None:
+                recorder.rows[uid] = batch.current_batch_size
+        elif not _counts_at_once(context, statement):
+            context._queryscope = (recorder.rows, uid)
+        else:
+            # With RETURNING, SQLite counts a row when it is fetched: 0 is not yet known.
+            count = cursor.rowcount
+            if count > 0 or (count == 0 and not cursor.description):
+                recorder.rows[uid] = count
             else:
                 context._queryscope = (recorder.rows, uid)
     except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
@@ -161,9 +165,5 @@ def _counts_at_once(context: Any, statement: str) -> bool:
         context.isinsert
         or context.isupdate
         or context.isdelete
-        or (
-            (context.is_text or context.compiled is None)
-            and type(statement) is str
-            and statement[:1] not in "SsWw("
-        )
+        or ((context.is_text or context.compiled is None) and statement[:1] not in "Ww(")
     )

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection
 
-from queryscope.sqlalchemy.lasting import Lasting, Link
+from queryscope.sqlalchemy.lasting import Link
 from queryscope.sqlalchemy.pools import MARK
 from queryscope.trace import guard
-from queryscope.trace.recorder import OpenTransaction, clock, recording
+from queryscope.trace.facts import OpenTransaction, clock
+from queryscope.trace.lasting import Lasting
+from queryscope.trace.scope import recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,13 +43,69 @@ def ending(outcome: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         def end(self: Any, dbapi_connection: Any) -> Any:
+            start = clock()
             try:
-                return original(self, dbapi_connection)
+                result = original(self, dbapi_connection)
+            except BaseException:
+                # A commit that failed is none. What ends the transaction instead comes next: a
+                # rollback, or the return of the connection to its pool.
+                if outcome != "commit":
+                    note(dbapi_connection, start)
+                raise
+            note(dbapi_connection, start)
+            return result
+
+        def note(dbapi_connection: Any, start: int) -> None:
+            try:
+                _ended(dbapi_connection, outcome, start)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, f"sqlalchemy.do_{outcome}")
+
+        return end
+
+    return make
+
+
+def do_begin_twophase(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``DefaultDialect.do_begin_twophase``, which may call ``do_begin`` or not."""
+
+    @wraps(original)
+    def do_begin_twophase(self: Any, connection: Any, xid: Any) -> Any:
+        link, before = _open_on(connection)
+        result = original(self, connection, xid)
+        try:
+            if link is not None and link.begun is before:
+                _began(connection._dbapi_connection, _frame(1))
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "sqlalchemy.do_begin_twophase")
+        return result
+
+    return do_begin_twophase
+
+
+def ending_twophase(outcome: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what wraps ``do_commit_twophase`` or ``do_rollback_twophase``.
+
+    PostgreSQL's commit of a prepared transaction ends with a rollback of the empty one after it.
+    """
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def end(self: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
+            link, begun = _open_on(connection)
+            try:
+                return original(self, connection, *args, **kwargs)
+            except BaseException:
+                if outcome == "commit":
+                    begun = None  # as with one phase: what ends it instead comes next
+                raise
             finally:
                 try:
-                    _ended(dbapi_connection, outcome)
+                    if link is not None and begun is not None:
+                        link.begun = begun
+                        _ended(connection._dbapi_connection, outcome)
                 except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-                    guard.caught(error, f"sqlalchemy.do_{outcome}")
+                    guard.caught(error, f"sqlalchemy.do_{outcome}_twophase")
 
         return end
 
@@ -72,6 +130,16 @@ def do_savepoint(original: Callable[..., Any]) -> Callable[..., Any]:
     return do_savepoint
 
 
+def _open_on(connection: Any) -> tuple[Link | None, Lasting[OpenTransaction] | None]:
+    """Return the link of an engine's connection, and the transaction that is open on it."""
+    try:
+        link = _known(connection._dbapi_connection)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "sqlalchemy.twophase")
+        link = None
+    return link, None if link is None else link.begun
+
+
 def _known(fairy: Any) -> Link | None:
     """Return the link of a connection that our checkout has seen."""
     link = getattr(fairy, "__dict__", {}).get(MARK)
@@ -82,6 +150,7 @@ def _began(fairy: Any, frame: Any) -> None:
     link = _known(fairy)
     if link is None or link.returned or not link.pool.watched:
         return
+    _ended(fairy, "rollback")  # where a commit has failed, and nobody has asked for a rollback
     connection = frame.f_locals.get("self")
     if isinstance(connection, Connection) and connection._is_autocommit_isolation():
         return  # the driver begins nothing
@@ -99,12 +168,13 @@ def _began(fairy: Any, frame: Any) -> None:
     link.transaction = transaction
 
 
-def _ended(fairy: Any, outcome: str) -> None:
+def _ended(fairy: Any, outcome: str, start: int = 0) -> None:
     link = _known(fairy)
     if link is None or link.begun is None or link.returned:
         return
     now = clock()
     for transaction in link.begun.everywhere():
         transaction.ended_ns = now
+        transaction.ending_ns = now - start if start else 0
         transaction.outcome = outcome
     link.begun = link.transaction = None

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from queryscope.trace import carried, codes, guard
 from queryscope.trace.carried import Carried, CarriedItems
 from queryscope.trace.patches import Patches
-from queryscope.trace.recorder import ACTIVE, active
+from queryscope.trace.scope import ACTIVE, active
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from queryscope.trace.recorder import Scope
+    from queryscope.trace.scope import Scope
 
 _SCOPE = "_queryscope_scope"
 """Attribute of a thread between its ``start()`` and its first step."""

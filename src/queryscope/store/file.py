@@ -9,114 +9,26 @@ power failure the last batches may be missing; the file is whole.)
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import stat
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from queryscope.detectors import codec as findings_codec
 from queryscope.detectors.registry import Judged
-from queryscope.errors import NotFoundError, StoreError, TraceFormatError, nearest
-from queryscope.store import fork
-from queryscope.store.folder import draft_of, locked, make_folder
+from queryscope.errors import NotFoundError, TraceFormatError, nearest
+from queryscope.store.database import BUSY_TIMEOUT_S, Database, transaction, used_bytes
+from queryscope.store.summary import Summary, storable, summary_of
 from queryscope.trace import codec, guard
 from queryscope.trace.values import without_values
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from queryscope.trace.events import Trace
-
-FORMAT = 1
-"""Version of the tables, in ``PRAGMA user_version``."""
-APPLICATION_ID = int.from_bytes(b"QSdb", "big")
-"""In ``PRAGMA application_id``, so that a database of somebody else's is not taken for ours."""
-BUSY_TIMEOUT_S = 5.0
-"""How long a process waits for another one's transaction."""
-MAX_WAL_BYTES = 4 * 2**20
 SHRUNK_TO = 0.9
 """Share of the size limit that is left after old Traces were deleted, so that not every batch
 has to delete."""
-MAX_SUMMARY_CHARS = 500
-
-_MAGIC = b"SQLite format 3\0"
-_HEADER_BYTES = 100
-_SCHEMA = f"""
-BEGIN;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {FORMAT};
-CREATE TABLE summaries (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    started_at_ns INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    method TEXT NOT NULL,
-    path TEXT NOT NULL,
-    route TEXT NOT NULL,
-    status TEXT NOT NULL,
-    duration_ns INTEGER NOT NULL,
-    statements INTEGER NOT NULL,
-    rows INTEGER NOT NULL,
-    sessions INTEGER NOT NULL,
-    info INTEGER NOT NULL,
-    warning INTEGER NOT NULL,
-    critical INTEGER NOT NULL,
-    codes TEXT NOT NULL,
-    bytes INTEGER NOT NULL
-);
-CREATE INDEX summaries_by_start ON summaries (started_at_ns);
-CREATE TABLE bodies (
-    number INTEGER PRIMARY KEY REFERENCES summaries (number) ON DELETE CASCADE,
-    trace BLOB NOT NULL,
-    findings BLOB NOT NULL
-);
-COMMIT;
-"""
-
-
-class Summary(NamedTuple):
-    """One line about a stored Trace; the numbers are those of its whole subtree.
-
-    Attributes:
-        id: The Trace's.
-        started_at_ns: Unix time, in nanoseconds.
-        kind: What the unit of work was.
-        name: Route, test id, command or label.
-        method: HTTP method, ``""`` for what is no request.
-        path: Path of the request.
-        route: The route that matched it, ``""`` where the framework did not tell.
-        status: HTTP status code.
-        duration_ns: Wall time.
-        statements: Statements sent.
-        rows: Rows fetched.
-        sessions: Sessions that used a connection.
-        info: Number of findings of this severity, as the next two.
-        warning: See ``info``.
-        critical: See ``info``.
-        codes: Codes of the findings, once each, comma-separated.
-    """
-
-    id: str
-    started_at_ns: int
-    kind: str
-    name: str
-    method: str
-    path: str
-    route: str
-    status: str
-    duration_ns: int
-    statements: int
-    rows: int
-    sessions: int
-    info: int
-    warning: int
-    critical: int
-    codes: str
-
 
 _COLUMNS = ", ".join(Summary._fields)
 _INSERT = (
@@ -167,22 +79,8 @@ class Store:
         self.max_mib = max_mib
         self.max_age_days = max_age_days
         self.keep_values = keep_values
-        self._busy_timeout_s = busy_timeout_s
         self._clock = clock
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._inode: tuple[int, int] | None = None
-        self._inherited: list[sqlite3.Connection] = []
-        fork.watch(self)
-        with self._errors("open"):
-            self._check_header()
-
-    def after_fork(self) -> None:
-        """Leave the parent's connection alone: SQLite forbids to use or close it here."""
-        self._lock = threading.Lock()
-        if self._connection is not None:
-            self._inherited.append(self._connection)
-            self._connection = None
+        self._database = Database(self.path, busy_timeout_s)
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -198,10 +96,9 @@ class Store:
         rows = list(self._packed(batch))
         if not rows:
             return
-        with self._lock, self._errors("write"):
-            connection = self._open(create=True)
+        with self._database.to_write() as connection:
             deleted = 0
-            with _transaction(connection):
+            with transaction(connection):
                 for row in rows:
                     self._insert(connection, row)
                 deleted = self._delete_old(connection) + self._delete_oldest(connection)
@@ -214,7 +111,7 @@ class Store:
             try:
                 kept = trace if self.keep_values else without_values(trace)
                 yield _Row(
-                    _summary(trace, findings), codec.encode(kept), findings_codec.encode(findings)
+                    summary_of(trace, findings), codec.encode(kept), findings_codec.encode(findings)
                 )
             except Exception as error:  # noqa: BLE001 - one impossible Trace must not cost the batch
                 guard.count(error, "store.add")
@@ -234,12 +131,16 @@ class Store:
         return connection.execute(query, (max(oldest_ns, -(2**63)),)).rowcount
 
     def _delete_oldest(self, connection: sqlite3.Connection) -> int:
-        """Delete the oldest Traces until the rest fits; the newest one stays in any case."""
+        """Delete the oldest Traces until the rest fits; the newest one stays in any case.
+
+        By the order in which they came: after a step back of the clock the newest have the
+        earliest start.
+        """
         limit = self.max_mib * 2**20
         deleted = 0
-        while (used := _used_bytes(connection)) > limit:
+        while (used := used_bytes(connection)) > limit:
             oldest = connection.execute(
-                "SELECT number, bytes FROM summaries ORDER BY started_at_ns, number LIMIT "
+                "SELECT number, bytes FROM summaries ORDER BY number LIMIT "
                 "(SELECT count(*) - 1 FROM summaries)"
             ).fetchall()
             surplus = used - limit * SHRUNK_TO
@@ -294,7 +195,7 @@ class Store:
             StoreError: The file cannot be read.
             TraceFormatError: The stored Trace is damaged or newer.
         """
-        clean = _text(key)
+        clean = storable(key)
         found = [clean] if self._read("SELECT 1 FROM summaries WHERE id = ?", (clean,)) else []
         if not found and clean:
             query = "SELECT id FROM summaries WHERE substr(id, 1, ?) = ? LIMIT 6"
@@ -329,10 +230,7 @@ class Store:
 
     def close(self) -> None:
         """Close the file; using the store again opens it again."""
-        with self._lock, self._errors("close"):
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.close()
+        self._database.close()
 
     def _not_found(self, what: str, key: str, known: Sequence[str]) -> NotFoundError:
         if not known:
@@ -360,212 +258,8 @@ class Store:
 
     def _read(self, query: str, values: Sequence[object]) -> Sequence[tuple[Any, ...]]:
         """Return all rows of a query; none where there is no file."""
-        with self._lock, self._errors("read"):
-            if not self.path.exists():
-                return ()
-            return self._open(create=False).execute(query, values).fetchall()
-
-    # -- the file -----------------------------------------------------------------------------
-
-    def _open(self, *, create: bool) -> sqlite3.Connection:
-        """Return the connection to the file that is there now, made if ``create`` and missing."""
-        connection = self._connection
-        if connection is not None:
-            if self._inode == _inode(self.path):
-                return connection
-            # Deleted or replaced under us: what we would write, nobody could find.
-            self._connection = None
-            connection.close()
-        if create and not self.path.exists():
-            self._create()
-        self._check_header()
-        connection = sqlite3.connect(
-            f"{self.path.as_uri()}?mode=rw",
-            uri=True,
-            timeout=self._busy_timeout_s,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}").fetchall()
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            self._check_version(version)
-            self._inode = _inode(self.path)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        return connection
-
-    def _create(self) -> None:
-        """Make the file, so that nobody sees it half made."""
-        make_folder(self.path.parent)
-        with locked(self.path.parent) as alone:
-            if self.path.exists():
-                return  # another process was first, and may be writing by now
-            self._remove_rests(alone=alone)
-            with draft_of(self.path) as draft:
-                self._fill(draft)
-
-    def _remove_rests(self, *, alone: bool) -> None:
-        """Remove what a file that was deleted alone left: SQLite would read it into the new one."""
-        for ending in ("-wal", "-shm"):
-            rest = self.path.with_name(self.path.name + ending)
-            if alone:
-                rest.unlink(missing_ok=True)
-            elif rest.exists():
-                raise StoreError(
-                    f"{rest} is left of a store that was deleted. Delete it, too, while no "
-                    "process is recording, and a new store is made."
-                )
-
-    def _fill(self, draft: Path) -> None:
-        connection = sqlite3.connect(draft, isolation_level=None)
-        try:
-            # Before the first page is written: later it would take a VACUUM.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.executescript(_SCHEMA)
-            connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        finally:
-            connection.close()
-
-    def _check_header(self) -> None:
-        """Look at the file's first bytes, so that SQLite never opens what is not ours."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            return
-        if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{self.path} is no file. Name a file in it or another store_path.")
-        with self.path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-        if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-            self._refuse("is no SQLite file" if header else "is empty")
-        if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-            self._refuse("is an SQLite database, but none of queryscope's")
-        self._check_version(int.from_bytes(header[60:64], "big"))
-
-    def _check_version(self, version: int) -> None:
-        if version > FORMAT:
-            raise StoreError(
-                f"{self.path} has format {version}, written by a newer queryscope; this one reads "
-                f"format {FORMAT}. It was left as it is. Update queryscope, or name another file "
-                "(store_path, --store)."
-            )
-
-    def _refuse(self, why: str) -> NoReturn:
-        raise StoreError(
-            f"{self.path} {why}. It was left as it is. Name another file (store_path, --store), or "
-            "move it away and a new store is made."
-        )
-
-    @contextlib.contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
-        """Turn what SQLite and the file system raise into a StoreError that says what to do."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(self._reason(error, doing)) from error
-        except (OSError, ValueError, OverflowError) as error:
-            text = getattr(error, "strerror", None) or str(error)
-            place = getattr(error, "filename", None) or self.path
-            raise StoreError(
-                f"The store {self.path} cannot be used: {doing} failed at {place}: {text}. "
-                "Make the folder writable, or name another file (store_path, --store)."
-            ) from error
-
-    def _reason(self, error: sqlite3.Error, doing: str) -> str:
-        # The higher bytes tell apart what is one thing to do for the user.
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return (
-                f"{self.path} is locked: another process has held it for more than "
-                f"{self._busy_timeout_s:g} s ({doing} failed). Try again, or end that process."
-            )
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return (
-                f"{self.path} is damaged ({error}; {doing} failed). It was left as it is. Move it "
-                "away and a new store is made."
-            )
-        if code == sqlite3.SQLITE_FULL:
-            return (
-                f"{self.path} cannot grow: the disk is full ({doing} failed). Free some space, or "
-                "lower store_max_mib."
-            )
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return (
-                f"{self.path} cannot be opened for writing ({error}; {doing} failed). Make the "
-                "file and its folder writable, or name another file (store_path, --store)."
-            )
-        return (
-            f"{self.path}: {doing} failed: {error}. If it stays so, move the file away and a new "
-            "store is made."
-        )
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold the write lock from the start: a lock taken halfway could not be waited for."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _used_bytes(connection: sqlite3.Connection) -> int:
-    numbers = [
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
-    ]
-    return int((numbers[0] - numbers[1]) * numbers[2])
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _summary(trace: Trace, findings: Sequence[Any]) -> Summary:
-    subtree = list(trace.subtree())
-    attributes = trace.attributes
-    severities = [finding.severity for finding in findings]
-    return Summary(
-        _text(trace.id),
-        _number(trace.started_at_ns),
-        _text(trace.kind),
-        _text(trace.name),
-        _text(attributes.get("method", "")),
-        _text(attributes.get("path", "")),
-        _text(attributes.get("route", "")),
-        _text(attributes.get("status", "")),
-        _number(trace.duration_ns),
-        _number(sum(item.statements for item in subtree)),
-        _number(sum(item.rows for item in subtree)),
-        _number(sum(len(item.sessions) for item in subtree)),
-        severities.count("info"),
-        severities.count("warning"),
-        severities.count("critical"),
-        _text(",".join(dict.fromkeys(finding.code for finding in findings))),
-    )
-
-
-def _text(value: str) -> str:
-    """Return a text that SQLite can hold; the body has the exact one."""
-    return value[:MAX_SUMMARY_CHARS].encode("utf-8", "replace").decode()
-
-
-def _number(value: int) -> int:
-    """Return a number that SQLite can hold."""
-    return max(-(2**63), min(value, 2**63 - 1))
+        with self._database.to_read() as connection:
+            return () if connection is None else connection.execute(query, values).fetchall()
 
 
 def _condition(route: str | None, kind: str | None) -> tuple[str, list[object]]:
@@ -573,9 +267,9 @@ def _condition(route: str | None, kind: str | None) -> tuple[str, list[object]]:
     parts, values = ["1"], list[object]()
     if kind is not None:
         parts.append("kind = ?")
-        values.append(_text(kind))
+        values.append(storable(kind))
     if route is not None:
-        wanted = _text(route.strip())
+        wanted = storable(route.strip())
         method, _, rest = wanted.partition(" ")
         by_method = method.isalpha() and method.isupper() and rest
         place = (rest if by_method else wanted).strip().strip("/")

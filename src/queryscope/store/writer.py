@@ -23,6 +23,8 @@ BATCH = 50
 """Items handled at once at most."""
 AGE_S = 0.25
 """Seconds that an item waits at most for others to share its batch."""
+PACE_S = 0.1
+"""Seconds from one batch to the next where items do not wait for company."""
 EXIT_S = 3.0
 """Seconds given to what is waiting when the interpreter exits."""
 
@@ -46,6 +48,7 @@ class Writer(Generic[Item]):
         value: Callable[[Item], int],
         batch: int = BATCH,
         age_s: float = AGE_S,
+        pace_s: float = 0.0,
     ) -> None:
         """Prepare; no thread is started.
 
@@ -55,6 +58,7 @@ class Writer(Generic[Item]):
             value: What an item is worth, read once, when it comes.
             batch: Items handled at once at most, >= 1.
             age_s: Seconds after which an item is handled, however few wait with it.
+            pace_s: Seconds that lie between two batches at least, unless a batch is full.
         """
         self.dropped = 0
         self.failed = 0
@@ -63,6 +67,7 @@ class Writer(Generic[Item]):
         self._value = value
         self._batch = batch
         self._age_s = age_s
+        self._pace_s = pace_s
         self._closed = False
         self._at_exit = False
         self._start_empty()
@@ -70,14 +75,27 @@ class Writer(Generic[Item]):
 
     def _start_empty(self) -> None:
         # Reentrant: the garbage collector may close a stream, which ends a Trace, while put()
-        # holds the lock in this very thread.
-        self._changed = threading.Condition(threading.RLock())
+        # holds the lock in this very thread. Entered by itself, never by the Condition's own
+        # `with`: that is a function of Python's, and what a signal handler raises in it comes
+        # after the lock is taken and before anybody would give it back.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: dict[int, tuple[float, Item]] = {}
         self._cheapest: list[tuple[int, int]] = []  # (value, number), also of items gone by now
         self._last = 0
         self._wanted = 0  # numbers up to here are handled without waiting for more
         self._in_hand: tuple[int, ...] = ()
+        self._not_before = 0.0  # on time.monotonic()
         self._thread: threading.Thread | None = None
+
+    def _renew_locks(self) -> None:
+        """Make the locks anew where threads are greenlets by now: gunicorn forks, then patches.
+
+        To a native lock all greenlets are one thread: the writer's waiting would release what
+        another one holds.
+        """
+        if type(threading.RLock()) is not type(self._lock) and not self._waiting:
+            self._start_empty()
 
     def after_fork(self) -> None:
         """Start afresh in a child process: the thread and what waits are the parent's."""
@@ -95,7 +113,9 @@ class Writer(Generic[Item]):
         except Exception as error:  # noqa: BLE001 - a value that cannot be told is none
             guard.caught(error, "writer.value")
             worth = 0
-        with self._changed:
+        if self._thread is None:
+            self._renew_locks()
+        with self._lock:
             if self._closed:
                 self.dropped += 1
                 return
@@ -118,8 +138,12 @@ class Writer(Generic[Item]):
         if thread is not None and threading.get_ident() == thread.ident:
             return False
         deadline = time.monotonic() + timeout_s
-        with self._changed:
+        with self._lock:
             wanted = self._last
+            if not self._has_until(wanted):
+                # Not woken for nothing: a thread that wants to run takes milliseconds from one
+                # that gives the interpreter's lock up for each statement.
+                return True
             self._wanted = max(self._wanted, wanted)
             self._changed.notify_all()
             while self._has_until(wanted):
@@ -136,10 +160,10 @@ class Writer(Generic[Item]):
 
         What is put from now on is dropped; what was not handled in time is dropped, too.
         """
-        with self._changed:
+        with self._lock:
             self._closed = True
         done = self.flush(timeout_s)
-        with self._changed:
+        with self._lock:
             self.dropped += len(self._waiting)
             self._waiting.clear()
             self._cheapest.clear()
@@ -190,7 +214,7 @@ class Writer(Generic[Item]):
         try:
             self._handle_all()
         finally:
-            with self._changed:
+            with self._lock:
                 self._thread = None
                 self._changed.notify_all()
 
@@ -204,15 +228,16 @@ class Writer(Generic[Item]):
                 guard.count(error, "writer.handle")
             finally:
                 del batch
-                with self._changed:
+                with self._lock:
                     self.failed += failed
                     self._in_hand = ()
+                    self._not_before = time.monotonic() + self._pace_s
                     self._changed.notify_all()
 
     def _next(self) -> list[Item] | None:
         """Wait for a batch that is full, old enough or wanted; None when there will be none."""
         changed = self._changed
-        with changed:
+        with self._lock:
             while True:
                 if not self._waiting:
                     if self._closed:
@@ -220,7 +245,7 @@ class Writer(Generic[Item]):
                     changed.wait()
                     continue
                 first, (since, _) = next(iter(self._waiting.items()))
-                left = since + self._age_s - time.monotonic()
+                left = max(since + self._age_s, self._not_before) - time.monotonic()
                 if len(self._waiting) >= self._batch or first <= self._wanted or left <= 0:
                     break
                 changed.wait(left)

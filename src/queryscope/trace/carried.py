@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from queryscope.trace import codes
-from queryscope.trace.recorder import ACTIVE, Scope, active, recording
+from queryscope.trace.scope import ACTIVE, Scope, active, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

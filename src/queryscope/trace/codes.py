@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
 
-    from queryscope.trace.recorder import RawLabel
 
 MAX_CODES = 50_000
 """Code objects kept in one table. Templates made from strings and ``exec`` make new ones for
@@ -37,6 +36,12 @@ _LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
 _STDLIB = tuple(
     {sysconfig.get_path(name).replace("\\", "/") + "/" for name in ("stdlib", "platstdlib")}
 )
+
+
+RawLabel = tuple[Any, ...]
+"""``(static, parent, parents, parent_uid)`` with static = ``(operation, model, relation, owner,
+attribute, narrowed, batched, created)``; models are strings or classes, ``created`` a number
+of ``creation_site``. The static part is interned."""
 
 
 class LabelSource(Protocol):
@@ -144,6 +149,21 @@ def _jinja_node(template: Any, code: CodeType, instruction: int) -> TemplateNode
     return TemplateNode(name, template.filename or None, line, "", "jinja2")
 
 
+def django_node(node: Any) -> TemplateNode | None:
+    """Return the position of a node of a Django template, None where it does not say."""
+    token = getattr(node, "token", None)
+    origin = getattr(node, "origin", None)
+    if token is None:
+        return None
+    name = str(
+        getattr(origin, "template_name", None) or getattr(origin, "name", "") or "<template>"
+    )
+    file = getattr(origin, "name", None)
+    if not isinstance(file, str) or file.startswith("<"):
+        file = None
+    return TemplateNode(name, file, int(token.lineno or 0), str(token.contents)[:200], "django")
+
+
 def is_user(module: str, file: str) -> bool:
     """Tell whether a frame is the user's: by module name first, by path second."""
     top = module.partition(".")[0]
@@ -158,6 +178,11 @@ def is_user(module: str, file: str) -> bool:
             # A template has no module: the folder is the package.
             return not module and inside.partition("/")[0] in _user_packages
     return not path.startswith(("<frozen", *_STDLIB))
+
+
+def is_own(step: Frame | TemplateNode) -> bool:
+    """Tell whether a step is the user's to edit: not a tag of a library's template."""
+    return isinstance(step, Frame) or step.file is None or is_user("", step.file)
 
 
 _current = CodeTable()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from queryscope.trace.shape import shape_of
+from queryscope.trace.shape import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from queryscope.trace.connections import Checkout, Engine, Session, Transaction
     from queryscope.trace.guard import Failure
     from queryscope.trace.shape import Shape
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of what the codec writes; raised whenever a reader would misread older bytes."""
 
 TraceKind = Literal["request", "test", "task", "script", "block"]
@@ -28,6 +30,10 @@ Relation = Literal[
     "column",
     "expired",
 ]
+
+
+_UNNAMED = re.compile(r"(?:\.<locals>)?\.<(?!locals)\w+>")
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"})
 
 
 class Frame(NamedTuple):
@@ -45,6 +51,12 @@ class Frame(NamedTuple):
     end_column: int
     function: str
     module: str
+
+    @property
+    def scope(self) -> str:
+        """The function without its comprehensions and lambdas, on every version of Python alike."""
+        name = _UNNAMED.sub("", self.function)
+        return "<module>" if name in _COMPREHENSIONS else name
 
 
 class TemplateNode(NamedTuple):
@@ -133,6 +145,10 @@ class Query(NamedTuple):
         model: The class whose rows it loads or writes, ``""`` if unknown.
         load: The relation or column it fills.
         created: Where the queryset was created, in full recording.
+        values: A number for each parameter in the order of the text, equal for equal values
+            within the Trace; None where they are too many or cannot be told apart.
+        limit: Rows asked for by a LIMIT at the end, None without one or where it is not known.
+        offset: Rows passed over by an OFFSET at the end, None likewise.
     """
 
     number: int
@@ -157,6 +173,9 @@ class Query(NamedTuple):
     model: str
     load: Load | None
     created: Frame | None
+    values: tuple[int, ...] | None = None
+    limit: int | None = None
+    offset: int | None = None
 
     @property
     def end_ns(self) -> int:
@@ -166,89 +185,12 @@ class Query(NamedTuple):
     @property
     def shape(self) -> Shape:
         """The statement with values and list lengths folded away."""
-        return shape_of(self.statement, self.vendor)
+        return SHAPES[self.statement, self.vendor]
 
     @property
     def counts(self) -> bool:
         """Whether budgets count it: not transaction, savepoint and catalogue statements."""
         return self.shape.kind not in ("transaction", "savepoint", "catalogue")
-
-
-class Session(NamedTuple):
-    """An ORM session that used a connection; on Django one connection object in use.
-
-    ``opened_ns`` may be negative when it was opened before the Trace began; ``closed_ns`` is
-    None when it was still open at the end. ``framework`` is ``sqlalchemy`` or ``django``.
-    """
-
-    number: int
-    opened_ns: int
-    first_used_ns: int
-    closed_ns: int | None
-    opener: Origin
-    thread: int
-    threads: tuple[int, ...]
-    framework: str
-    databases: tuple[str, ...]
-
-
-class Checkout(NamedTuple):
-    """A connection out of its pool.
-
-    Attributes:
-        pool: Name of the pool: engine or alias, without credentials.
-        pool_number: Process-wide number of the pool.
-        size: ``pool_size``; None for a pool without a bound, such as NullPool.
-        max_overflow: Connections allowed beyond ``size``; -1 without bound.
-        connection: Process-wide number of the connection, None when none was got.
-        asked_ns: When the connection was asked for.
-        waited_ns: Time waiting for another holder to return one.
-        connect_ns: Time spent opening a new connection.
-        got_ns: When it was handed out; None for a time-out.
-        returned_ns: When it went back; None when still out at the end.
-        error: The error of a failed checkout.
-        overflow: It was handed out beyond ``size``.
-        opener: Where it was asked for.
-        thread: Thread that asked.
-        session: Index into ``Trace.sessions`` if an ORM session asked.
-        held_before: Connections of this pool that this Trace held already.
-        holders: While waiting: who held the pool's connections, one line each.
-        busy_ns: Time in statements while it was out, of this Trace.
-    """
-
-    number: int
-    pool: str
-    pool_number: int
-    size: int | None
-    max_overflow: int
-    connection: int | None
-    asked_ns: int
-    waited_ns: int
-    connect_ns: int
-    got_ns: int | None
-    returned_ns: int | None
-    error: str | None
-    overflow: bool
-    opener: Origin
-    thread: int
-    session: int | None
-    held_before: int
-    holders: tuple[str, ...]
-    busy_ns: int
-
-
-class Transaction(NamedTuple):
-    """A transaction with the number of its savepoints; ``ended_ns`` None while open."""
-
-    number: int
-    connection: int
-    database: str
-    started_ns: int
-    ended_ns: int | None
-    outcome: str
-    savepoints: int
-    opener: Origin
-    thread: int
 
 
 class Stage(NamedTuple):
@@ -271,6 +213,126 @@ class Stage(NamedTuple):
     own_ns: int
 
 
+class LogCall(NamedTuple):
+    """One line that logs, with all its calls; only full recording has it. No text of a message.
+
+    Attributes:
+        number: Position in the Trace, from 0, in order of the first call.
+        logger: The logger's name.
+        level: The level's number: 10 is DEBUG, 20 INFO, 30 WARNING.
+        count: Calls that the logger's level let pass.
+        first_ns: When the first of them was handled.
+        last_ns: When the last of them was.
+        duration_ns: Time in filters and handlers, all calls together.
+        ways: Different chains of callers that were looked at, 1 where all came the same way.
+        is_own: The line is the user's, not a library's.
+        origin: Where it was called, by the way that came most often.
+    """
+
+    number: int
+    logger: str
+    level: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody wants here
+    first_ns: int
+    last_ns: int
+    duration_ns: int
+    ways: int
+    is_own: bool
+    origin: Origin
+
+
+class ExternalCall(NamedTuple):
+    """An HTTP request that was sent; only full recording has it.
+
+    Attributes:
+        number: Position in the Trace, from 0, in order of completion.
+        start_ns: When it was sent.
+        duration_ns: Until the head of the response was there.
+        host: The host asked, lower case: no credentials, port, path or query.
+        error: The class of the error it ended with; never its text, which may hold a URL.
+        stage: Index into ``Trace.stages``, -1 outside every stage.
+        thread: The thread's ident.
+        origin: Where it was asked for.
+    """
+
+    number: int
+    start_ns: int
+    duration_ns: int
+    host: str
+    error: str | None
+    stage: int
+    thread: int
+    origin: Origin
+
+    @property
+    def end_ns(self) -> int:
+        """When the head of the response was there."""
+        return self.start_ns + self.duration_ns
+
+
+class Read(NamedTuple):
+    """What was read of the rows of one class that one statement loaded, in full recording.
+
+    Attributes:
+        query: ``Query.number`` of the statement.
+        model: The class.
+        path: The relations from the statement's own class to this one, joined by dots, when the
+            rows came along by a join; ``""`` for that class itself.
+        rows: Instances made.
+        columns: Columns that came and whose reading is seen.
+        sizes: About how many bytes a value of each takes, from the first rows.
+        keys: Those columns that the ORM reads for itself: primary and foreign keys.
+        read: Columns and relations that were read, by attribute name; ``*`` for rows that were
+            written, deleted or put into a relation.
+        opaque: More came along than these columns, and whether it was read is not seen.
+        known: False when the values were handed out past the attributes (``vars()``, a pickle):
+            what was read is unknown.
+        alive: Instances were still there when the Trace was frozen, and may be read later.
+        read_rows: About how many rows each of ``read`` was read on, from rows looked at one by
+            one; empty where none was.
+        distinct: Different instances among them, where rows came by a join; None: not counted.
+        before: ``Query.number`` of the statement that had loaded the same rows before, where this
+            one was sent to refresh them and nothing was set on them in between; else None.
+    """
+
+    query: int
+    model: str
+    path: str
+    rows: int
+    columns: tuple[str, ...]
+    sizes: tuple[int, ...]
+    keys: tuple[str, ...]
+    read: tuple[str, ...]
+    opaque: bool
+    known: bool
+    alive: bool
+    read_rows: tuple[int, ...] = ()
+    distinct: int | None = None
+    before: int | None = None
+
+
+class Answer(NamedTuple):
+    """What a ``GET`` request was answered with, in full recording; nothing can be read back.
+
+    Attributes:
+        asked: Equal for the same path and query within a project.
+        said: Equal for the same body and content type.
+        size_bytes: Length of the body.
+        cache: The header ``Cache-Control``, or ``Expires``; ``""`` for neither.
+        vary: The header ``Vary``.
+        sets_cookie: It came with a cookie.
+        credentials: The request had a cookie or an authorization.
+    """
+
+    asked: str
+    said: str
+    size_bytes: int
+    cache: str
+    vary: str
+    sets_cookie: bool
+    credentials: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """The finished record of one unit of work.
@@ -283,6 +345,11 @@ class Trace:
         duration_ns: Wall time.
         attributes: Method, path, route, status and such, as strings.
         queries: Every statement kept, in order of completion.
+        reads: What was read of their rows, where it was tracked.
+        unchanged: UPDATEs by which an ORM wrote a row back with the values it had been loaded
+            with: ``Query.number`` of each, and of the statement that loaded the row. Not all of
+            them: some rows of each statement are looked at.
+        answer: What a successful ``GET`` was answered with, where it is known.
         error: Class and text of the exception that left the unit.
         orphans: Facts that arrived after the end.
         dropped: What the caps dropped, by name: ``queries``, ``query_ns`` and others.
@@ -305,7 +372,13 @@ class Trace:
     sessions: tuple[Session, ...] = ()
     checkouts: tuple[Checkout, ...] = ()
     transactions: tuple[Transaction, ...] = ()
+    engines: tuple[Engine, ...] = ()
     stages: tuple[Stage, ...] = ()
+    reads: tuple[Read, ...] = ()
+    unchanged: tuple[tuple[int, int], ...] = ()
+    answer: Answer | None = None
+    log_calls: tuple[LogCall, ...] = ()
+    external_calls: tuple[ExternalCall, ...] = ()
     orphans: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     unlabelled: int = 0
@@ -323,6 +396,21 @@ class Trace:
     def statements(self) -> int:
         """Statements sent, without transaction, savepoint and catalogue statements."""
         return sum(query.counts for query in self.queries) + self.dropped.get("queries", 0)
+
+    @property
+    def sessions_at_work(self) -> tuple[Session, ...]:
+        """The sessions, without those that did nothing but ask the server about itself.
+
+        Django does so on a connection that it opens and closes for it alone, before it writes the
+        first ``annotate()`` of a thread for MariaDB (``temporary_connection``).
+        """
+        if not self.sessions:
+            return ()
+        asks: dict[int | None, bool] = {}
+        for query in self.queries:
+            if asks.get(query.session, True):  # shapes are read no further than that
+                asks[query.session] = query.shape.kind == "catalogue"
+        return tuple(item for item in self.sessions if not asks.get(item.number, False))
 
     @property
     def database_ns(self) -> int:

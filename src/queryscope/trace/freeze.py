@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
-from queryscope.trace import codes, guard
+from queryscope.trace import codes, guard, lasting, reads
 from queryscope.trace.codes import NODE_STEP
+from queryscope.trace.connections import Checkout, Engine, Session, Transaction
 from queryscope.trace.events import (
     NOWHERE,
-    Checkout,
+    ExternalCall,
     Frame,
     Load,
+    LogCall,
     Origin,
     Query,
-    Session,
     Stage,
     TemplateNode,
     Trace,
-    Transaction,
 )
+from queryscope.trace.parameters import (
+    PROCESS_KEY,
+    as_kept,
+    digest_of,
+    is_empty,
+    text_of,
+    value_text,
+)
+from queryscope.trace.sent import NO_WINDOW, Window, in_order, window_of
 
 if TYPE_CHECKING:
-    from queryscope.trace.recorder import OpenCheckout, OpenSession, OpenTransaction, Recorder
+    from queryscope.trace.events import Read
+    from queryscope.trace.facts import (
+        OpenCheckout,
+        OpenEngine,
+        OpenLogCall,
+        OpenSession,
+        OpenTransaction,
+    )
+    from queryscope.trace.recorder import Recorder
 
-_PLAIN = frozenset(
-    {str, int, float, bool, type(None), bytes, Decimal, date, datetime, time, timedelta, UUID}
-)
-MAX_DEPTH = 12
-"""Lists in lists that are looked into; deeper ones are told apart by identity."""
-_process_key = os.urandom(16)
+APART = "\0"
+"""Between a database's name and what tells it from others of that name, where an adapter knows."""
 
 
-def freeze(recorder: Recorder, key: bytes = _process_key) -> Trace:
+def freeze(recorder: Recorder, key: bytes = PROCESS_KEY) -> Trace:
     """Return the Trace of a closed Recorder, its nested ones included.
 
     Args:
@@ -44,64 +53,20 @@ def freeze(recorder: Recorder, key: bytes = _process_key) -> Trace:
         key: Keys the digests of parameters, up to 64 bytes: one per project, so that Traces of
             several processes can be compared and nobody else can guess values from digests.
     """
+    for write in lasting.unwritten:
+        write()
     return _Freezer(recorder, key).trace()
-
-
-def parameters_key(parameters: Any, key: bytes = _process_key) -> str:
-    """Return a digest that is equal for equal parameters, ``""`` for none.
-
-    Values of classes that we do not know are told apart by identity: their ``__repr__`` is the
-    user's code, and it is not ours to run.
-    """
-    if _is_empty(parameters):
-        return ""
-    return hashlib.blake2b(
-        _text_of(parameters).encode("utf-8", "replace"), digest_size=8, key=key
-    ).hexdigest()
-
-
-def _is_empty(parameters: Any) -> bool:
-    return parameters is None or (type(parameters) in (tuple, list, dict) and not parameters)
-
-
-def _text_of(parameters: Any) -> str:
-    """Return what the digest is made of; parameters that cannot be written out have their identity.
-
-    A time zone's ``__repr__``, or the hash of a name, are the user's code after all.
-    """
-    try:
-        return _text(parameters)
-    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-        guard.caught(error, "freeze.parameters")
-        return f"<{type(parameters).__qualname__} {id(parameters)}>"
-
-
-def _text(value: Any, depth: int = MAX_DEPTH) -> str:
-    kind = type(value)
-    if kind is int:
-        # Python refuses to write very long integers in decimal, and any user may send one.
-        return repr(value) if -(2**64) < value < 2**64 else hex(value)
-    if kind in _PLAIN:
-        return repr(value)
-    if depth and (kind is tuple or kind is list):
-        return "(" + ",".join(_text(item, depth - 1) for item in value) + ")"
-    if depth and kind is dict:
-        return "{" + ",".join(f"{_text(k)}:{_text(value[k], depth - 1)}" for k in value) + "}"
-    # A safe string, or a member of an enumeration of strings, is sent as its plain value.
-    if issubclass(kind, int):
-        return _text(int.__index__(value))
-    for base in (str, float):
-        if issubclass(kind, base):
-            return base.__repr__(value)
-    return f"<{kind.__module__}.{kind.__qualname__} {id(value)}>"
 
 
 class _Freezer:
     """The tables needed while one Recorder is frozen."""
 
-    def __init__(self, recorder: Recorder, key: bytes) -> None:
+    def __init__(
+        self, recorder: Recorder, key: bytes, databases: dict[str, str] | None = None
+    ) -> None:
         self.recorder = recorder
         self.key = key
+        self.databases = {} if databases is None else databases
         self.base = recorder.start_ns
         # Copies, each made in one step: a thread that was interrupted when the Recorder closed may
         # still add its fact. Statements first, so that what they refer to is there.
@@ -109,10 +74,15 @@ class _Freezer:
         self.sessions = list(recorder.sessions)
         self.checkouts = list(recorder.checkouts)
         self.transactions = list(recorder.transactions)
+        self.engines = list(recorder.engines)
         self.stages = list(recorder.stages)
+        self.log_calls = list(recorder.log_calls.values())
+        self.external_calls = list(recorder.external_calls)
         chains = list(recorder.chains.items())
         self.origins = {site: self._origin(chain) for chain, site in chains}
         self.keys: dict[str, str] = {}
+        self.sent: dict[tuple[str, str], tuple[tuple[int, ...] | None, Window]] = {}
+        self.numbers: dict[str, int] = {}
         self.parents: dict[int, int] = {}
         self.session_numbers = {item.uid: n for n, item in enumerate(self.sessions)}
         self.checkout_numbers = {item.uid: n for n, item in enumerate(self.checkouts)}
@@ -140,13 +110,23 @@ class _Freezer:
             transactions=tuple(
                 self._transaction(n, item) for n, item in enumerate(self.transactions)
             ),
+            engines=tuple(self._engine(n, item) for n, item in enumerate(self.engines)),
             stages=self._stages(queries),
+            reads=self._reads(),
+            unchanged=self._unchanged(),
+            answer=None if recorder.answer is None else recorder.answer.frozen(self.key),
+            log_calls=tuple(self._log_call(n, item) for n, item in enumerate(self.log_calls)),
+            external_calls=tuple(
+                self._external_call(n, item) for n, item in enumerate(self.external_calls)
+            ),
             orphans=recorder.orphans + (0 if recorder.late is None else recorder.late.orphans),
             dropped=dict(recorder.dropped),
             unlabelled=recorder.label_failures,
             failures=guard.failures(),
             process=os.getpid(),
-            children=tuple(freeze(child, self.key) for child in recorder.children),
+            children=tuple(
+                _Freezer(child, self.key, self.databases).trace() for child in recorder.children
+            ),
         )
 
     def _origin(self, chain: tuple[int, ...]) -> Origin:
@@ -156,7 +136,7 @@ class _Freezer:
             step: Frame | TemplateNode | None = None
             try:
                 if instruction == NODE_STEP:
-                    step = _django_node(self.recorder.nodes.get(key))
+                    step = codes.django_node(self.recorder.nodes.get(key))
                 else:
                     step = table.resolve(key, instruction)
             except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
@@ -165,7 +145,7 @@ class _Freezer:
                 steps.append(step)
         # A form's own widgets are templates of the library; the tag that asked for the form is
         # the user's. Where no tag of the user's is known, the library's is better than none.
-        own = [step for step in steps if isinstance(step, Frame) or not _is_library(step)]
+        own = [step for step in steps if codes.is_own(step)]
         if any(isinstance(step, TemplateNode) for step in own):
             steps = own
         return Origin(tuple(steps)) if steps else NOWHERE
@@ -188,6 +168,8 @@ class _Freezer:
             load = created = None
             if label is not None:
                 operation, model, load, created = self._label(label, numbers)
+            key = self._key(parameters)
+            sent, window = self._sent(statement, parameters, key, many)
             found.append(
                 Query(
                     number,
@@ -195,9 +177,9 @@ class _Freezer:
                     duration,
                     statement,
                     info.vendor,
-                    info.database,
-                    self._key(parameters),
-                    _kept(parameters) if keep else None,
+                    self._database(info.database),
+                    key,
+                    as_kept(parameters) if keep else None,
                     many,
                     rows.get(uid),
                     error,
@@ -212,19 +194,67 @@ class _Freezer:
                     model,
                     load,
                     created,
+                    sent,
+                    *window,
                 )
             )
         return tuple(found)
 
+    def _sent(
+        self, statement: str, parameters: Any, key: str, many: int
+    ) -> tuple[tuple[int, ...] | None, Window]:
+        """Return a number for each parameter, and the LIMIT and OFFSET that were asked for."""
+        if many:
+            return None, NO_WINDOW
+        known = self.sent.get((statement, key))
+        if known is None:
+            try:
+                values = in_order(statement, parameters)
+                numbers = None if values is None else tuple(map(self._number, values))
+                known = numbers, window_of(statement, values)
+            except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+                guard.caught(error, "freeze.parameters")
+                known = None, NO_WINDOW
+            self.sent[statement, key] = known
+        return known
+
+    def _number(self, value: Any) -> int:
+        return self.numbers.setdefault(value_text(value), len(self.numbers))
+
+    def _reads(self) -> tuple[Read, ...]:
+        records = self.recorder.reads
+        if not records:
+            return ()
+        numbers = {raw[0]: n for n, raw in enumerate(self.raw)}
+        return tuple(reads.frozen(records, numbers, class_name))
+
+    def _unchanged(self) -> tuple[tuple[int, int], ...]:
+        pairs = self.recorder.unchanged
+        if not pairs:
+            return ()
+        numbers = {raw[0]: n for n, raw in enumerate(self.raw)}
+        known = [(numbers.get(update), numbers.get(load)) for update, load in pairs]
+        return tuple((one, two) for one, two in known if one is not None and two is not None)
+
+    def _database(self, known: str) -> str:
+        """Return a database's name; a second one of that name in the whole Trace gets a number.
+
+        A number of the process would differ from run to run, and findings with it.
+        """
+        shown = self.databases.get(known)
+        if shown is None:
+            name = known.partition(APART)[0]
+            same = sum(other.partition(APART)[0] == name for other in self.databases)
+            shown = self.databases[known] = f"{name} {same + 1}" if same else name
+        return shown
+
     def _key(self, parameters: Any) -> str:
-        if _is_empty(parameters):
+        if is_empty(parameters):
             return ""
-        text = _text_of(parameters)
+        text = text_of(parameters)
         key = self.keys.get(text)
         if key is None:
-            key = self.keys[text] = hashlib.blake2b(
-                text.encode("utf-8", "replace"), digest_size=8, key=self.key
-            ).hexdigest()
+            key = self.keys[text] = digest_of(text, self.key)
         return key
 
     def _label(
@@ -257,7 +287,7 @@ class _Freezer:
             item.thread,
             tuple(item.threads | self.users.get(item.uid, {})),
             item.framework,
-            tuple(item.databases),
+            tuple(map(self._database, item.databases)),
         )
 
     def _checkouts(self, queries: tuple[Query, ...]) -> tuple[Checkout, ...]:
@@ -302,13 +332,54 @@ class _Freezer:
         return Transaction(
             number,
             item.connection,
-            item.database,
+            self._database(item.database),
             item.started_ns - self.base,
             None if item.ended_ns is None else item.ended_ns - self.base,
             item.outcome,
             item.savepoints,
             self._at(item.site),
             item.thread,
+            item.ending_ns,
+        )
+
+    def _engine(self, number: int, item: OpenEngine) -> Engine:
+        return Engine(
+            number,
+            item.name,
+            item.made_ns - self.base,
+            item.before,
+            item.pool_uid,
+            item.pooled,
+            self._at(item.site),
+            item.thread,
+        )
+
+    def _log_call(self, number: int, item: OpenLogCall) -> LogCall:
+        sites = dict(item.sites)
+        origin = self._at(max(sites, key=sites.__getitem__)) if sites else NOWHERE
+        return LogCall(
+            number,
+            item.logger,
+            item.level,
+            item.count,
+            item.first_ns - self.base,
+            item.last_ns - self.base,
+            item.duration_ns,
+            len(sites),
+            # A record names the file and line that logged, a helper's caller if it was told so.
+            any(
+                isinstance(step, Frame)
+                and step.line <= item.line <= step.end_line
+                and step.file.endswith(item.file.replace("\\", "/").rpartition("/")[2])
+                for step in origin.steps
+            ),
+            origin,
+        )
+
+    def _external_call(self, number: int, raw: tuple[Any, ...]) -> ExternalCall:
+        start, duration, host, error, stage, thread, site = raw
+        return ExternalCall(
+            number, start - self.base, duration, host, error, stage, thread, self._at(site)
         )
 
     def _stages(self, queries: tuple[Query, ...]) -> tuple[Stage, ...]:
@@ -357,30 +428,6 @@ class _Freezer:
         return found
 
 
-def _kept(parameters: Any) -> tuple[object, ...] | None:
-    """Return parameters as a tuple of plain values; what is not plain becomes its class name."""
-    if parameters is None:
-        return None
-    kind = type(parameters)
-    if issubclass(kind, dict):
-        return tuple(
-            (name if type(name) is str else f"<{type(name).__qualname__}>", _plain(value))
-            for name, value in dict.items(parameters)
-        )
-    for base in (list, tuple):
-        if issubclass(kind, base):
-            return tuple(_plain(value) for value in base.__iter__(parameters))
-    return (_plain(parameters),)
-
-
-def _plain(value: object) -> object:
-    if type(value) in _PLAIN:
-        return value
-    if type(value) in (list, tuple):
-        return tuple(_plain(item) for item in value)  # type: ignore[attr-defined]
-    return f"<{type(value).__qualname__}>"
-
-
 def class_name(model: Any) -> str:
     """Return how a model is called: Django's ``app.Model``, else the class's qualified name."""
     if type(model) is str:
@@ -391,21 +438,3 @@ def class_name(model: Any) -> str:
     except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(error, "freeze.model")  # an attribute of the user's own metaclass
         return ""
-
-
-def _is_library(node: TemplateNode) -> bool:
-    return node.file is not None and not codes.is_user("", node.file)
-
-
-def _django_node(node: Any) -> TemplateNode | None:
-    token = getattr(node, "token", None)
-    origin = getattr(node, "origin", None)
-    if token is None:
-        return None
-    name = str(
-        getattr(origin, "template_name", None) or getattr(origin, "name", "") or "<template>"
-    )
-    file = getattr(origin, "name", None)
-    if not isinstance(file, str) or file.startswith("<"):
-        file = None
-    return TemplateNode(name, file, int(token.lineno or 0), str(token.contents)[:200], "django")

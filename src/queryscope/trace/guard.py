@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from inspect import CO_VARARGS
@@ -73,11 +74,13 @@ def is_ours(error: BaseException) -> bool:
         traceback = traceback.tb_next
     if any(_interrupts(inner, outer) for outer, inner in pairwise(frames)):
         return False
-    if frames and not _module_is_ours(frames[-1].f_globals.get("__name__") or ""):
+    kind = _top(type(error).__module__)
+    place = _top(frames[-1].f_globals.get("__name__") or "") if frames else "queryscope"
+    if place not in _OURS and place not in sys.stdlib_module_names:
         return True  # a hook made it run
-    # An asynchronous exception has no frame of its own; it is mostly of a class of its own.
-    kind = type(error).__module__
-    return kind == "builtins" or _module_is_ours(kind)
+    # An asynchronous exception has no frame of its own; it is mostly of a class of its own,
+    # which neither we nor the standard library raise.
+    return kind in _OURS or kind in sys.stdlib_module_names
 
 
 def _interrupts(inner: FrameType, outer: FrameType) -> bool:
@@ -98,8 +101,8 @@ def after_fork() -> None:
     _lock = threading.RLock()
 
 
-def _module_is_ours(name: str) -> bool:
-    return name.partition(".")[0] in _OURS
+def _top(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def failures() -> tuple[Failure, ...]:

@@ -1,58 +1,37 @@
-"""Stages: named parts of the Trace under way."""
+"""The place in a Trace under way that a thread, task or greenlet is at."""
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from queryscope.trace import guard
-from queryscope.trace.recorder import ACTIVE, Scope, active
-
 if TYPE_CHECKING:
-    from contextvars import Token
+    from queryscope.trace.recorder import Recorder
 
 
-class StageBlock:
-    """A stage as a context manager; without a Recorder it does nothing.
+class Scope:
+    """What the context variable holds: the innermost Recorder and the stage we are in."""
 
-    Attributes:
-        place: What its context points at inside it, None when it does nothing.
-    """
+    __slots__ = ("__weakref__", "recorder", "stage")
 
-    __slots__ = ("_kind", "_name", "_token", "place")
+    def __init__(self, recorder: Recorder, stage: int) -> None:
+        """Name a place inside a Recorder; ``stage`` is -1 outside every stage."""
+        self.recorder = recorder
+        self.stage = stage
 
-    def __init__(self, name: str, kind: str) -> None:
-        """Prepare a stage; it begins on entry."""
-        self._name = name
-        self._kind = kind
-        self.place: Scope | None = None
-        self._token: Token[Scope | None] | None = None
 
-    def __enter__(self) -> None:
-        """Begin the stage inside the one we are in."""
-        scope = active()
-        if scope is None or scope.recorder.closed:
-            return
-        try:
-            recorder = scope.recorder
-            index = recorder.begin_stage(self._name, self._kind, scope.stage)
-            self.place = recorder.carry(index)
-            self._token = ACTIVE.set(self.place)
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
-            guard.caught(error, "stage")
+ACTIVE: ContextVar[Scope | None] = ContextVar("queryscope_scope", default=None)
+active = ACTIVE.get
 
-    def __exit__(self, *_: object) -> None:
-        """End the stage."""
-        place = self.place
-        if place is None:
-            return
-        try:
-            place.recorder.end_stage(place.stage)
-            if self._token is not None:
-                ACTIVE.reset(self._token)
-        except Exception as error:
-            # A ValueError says: left in another context than entered, as a generator does that
-            # is closed elsewhere. That context is gone, and our value with it.
-            if not guard.is_ours(error):
-                raise
-            if type(error) is not ValueError:
-                guard.count(error, "stage")
+
+def recording() -> Recorder | None:
+    """Return the innermost Recorder that still takes facts."""
+    scope = ACTIVE.get()
+    if scope is None:
+        return None
+    recorder = scope.recorder
+    while recorder.closed:
+        if recorder.outer is None:
+            return None
+        recorder = recorder.outer
+    return recorder

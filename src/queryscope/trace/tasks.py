@@ -21,7 +21,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
-from queryscope.trace import codes, recorder
+from queryscope.trace import codes, walk
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -114,7 +114,7 @@ def _frames(coroutine: Any) -> list[FrameType]:
 
 def follow() -> None:
     """Let walks go on with who awaits a task; nothing of asyncio's is changed."""
-    if awaiting not in recorder.waiting:
+    if awaiting not in walk.waiting:
         # Below this function stands what runs the loop, which asked for nothing.
         codes.register(Handle._run, codes.HANDED)
-        recorder.waiting.append(awaiting)
+        walk.waiting.append(awaiting)

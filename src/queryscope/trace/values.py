@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from queryscope.trace.shape import without_literals
+from queryscope.trace.tokens import without_literals
 
 if TYPE_CHECKING:
     from queryscope.trace.events import Query, Trace
@@ -27,7 +27,7 @@ def to_plain(value: object) -> Any:
     if value is None or kind in (bool, str, float):
         return value
     if kind is int:
-        return value if -_PLAIN_INT < value < _PLAIN_INT else ["int", hex(value)]  # type: ignore[operator,arg-type]
+        return value if -_PLAIN_INT < value < _PLAIN_INT else ["int", hex(value)]  # type: ignore[operator,arg-type] # int
     if isinstance(value, (tuple, list)):
         return ["tuple", [to_plain(item) for item in value]]
     if isinstance(value, (bytes, bytearray)):

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.detectors.registry import failed_detectors
 from queryscope.errors import QueryscopeError
-from queryscope.report.html import render, render_list
+from queryscope.report.html import render, render_list, render_plan
+from queryscope.web.plans import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from queryscope.runtime import Runtime
 
+PLAN = "plan"
+"""What stands in a path before the Trace and the number of a statement whose plan is wanted."""
 LISTED = 50
 """Traces in the list."""
 
@@ -66,7 +69,7 @@ def answer(runtime: Runtime, environ: Mapping[str, object]) -> Answer | None:
             403, "text/plain; charset=utf-8", b"The viewer answers loopback clients only.\n"
         )
     runtime.flush(2.0)
-    wanted = path[len(prefix) :].strip("/")
+    wanted, *asked = path[len(prefix) :].strip("/").split("/")
     if not wanted:
         return _page(200, render_list(runtime.ring.newest(LISTED), base_href=prefix))
     judged = runtime.ring.find(wanted)
@@ -78,10 +81,23 @@ def answer(runtime: Runtime, environ: Mapping[str, object]) -> Answer | None:
     if judged is None:
         text = f"There is no Trace {wanted[:40]!r} any more. The list: {prefix}\n"
         return Answer(404, "text/plain; charset=utf-8", text.encode("utf-8", "replace"))
+    href = f"{prefix}{judged.trace.id}"
+    if asked:
+        page = None
+        if runtime.mode == "development" and asked[0] == PLAN:
+            page = page_of(judged.trace, asked[1:])
+        if page is None:
+            text = f"There is no such statement. The report: {href}\n"
+            return Answer(404, "text/plain; charset=utf-8", text.encode("utf-8", "replace"))
+        return _page(200, render_plan(page, back_href=href))
     return _page(
         200,
         render(
-            judged.trace, judged.findings, failed_detectors=failed_detectors(), list_href=prefix
+            judged.trace,
+            judged.findings,
+            failed_detectors=failed_detectors(),
+            list_href=prefix,
+            plan_href=f"{href}/{PLAN}" if runtime.mode == "development" else "",
         ),
     )
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.detectors.finding import Mend
+from queryscope.trace.codes import is_own
+from queryscope.trace.definitions import is_class, queryset_of, shows
+from queryscope.trace.endpoint import endpoint_of
 from queryscope.trace.events import Frame, TemplateNode
-from queryscope.trace.source import expression_at, is_own, methods_at, only_mention
+from queryscope.trace.expressions import expression_at, methods_at, only_mention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from queryscope.trace.events import Load, Query, Trace
-    from queryscope.trace.repeats import Repeat, Repeats
+    from queryscope.trace.repeat import Repeat
+    from queryscope.trace.repeats import Repeats
 
 TO_ONE = frozenset({"forward", "one_to_one", "reverse_one_to_one"})
 """Relations that lead to one row at most: a join brings it along without repeating the parent."""
@@ -32,6 +36,8 @@ _DJANGO_VERBS = frozenset(
     }
 )
 _SQLALCHEMY_VERBS = frozenset({"select_in", "subquery", "flush", "autoflush", "merge", "core"})
+_SQL_VERBS = frozenset({"raw", "core", "cursor", ""})
+_BY_KEY = frozenset({"get", "refresh", "get_or_create", "update_or_create"})
 _EXPLICIT = frozenset({"iterate", "values", "first", "last", "get"})
 """Verbs of a select that the user wrote for a relationship; an attribute read is ``lazy``."""
 _BUILDERS = frozenset(
@@ -148,23 +154,53 @@ def eager_load(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:
             f"{short(root.model)} to {owner} in front"
         )
     if framework == "django":
-        how += where_else(trace, at)
+        at, words = placed(trace, at, selected, write)
+        how += words
     if repeats.is_tree(repeat):
         how += "; a level for each depth, or read the whole tree with one recursive query"
     return Mend(at, write, how + ".")
 
 
-def where_else(trace: Trace, at: Frame | TemplateNode | None) -> str:
-    """Return where to look for a queryset of Django's that no known line of the user's made."""
-    if at is not None or trace.kind != "request":
-        return ""
+def placed(trace: Trace, at: Frame | TemplateNode | None, model: str, write: str) -> Placed:
+    """Return where a queryset of Django's is to be edited, and the words that say so.
+
+    Where no line of the user's made it, the class that answers the request has what it is made
+    with. A function has not: its own querysets have lines.
+
+    Args:
+        trace: The Trace.
+        at: The line that made the queryset, if known.
+        model: The class whose rows it selects.
+        write: What is to be written.
+    """
+    if isinstance(at, Frame) or trace.kind != "request":
+        return Placed(at, "")
+    endpoint = endpoint_of(trace)
+    if at is not None and not (endpoint is not None and shows(endpoint, short(model))):
+        return Placed(at, "")
     view = trace.attributes.get("view", "")
+    attribute = "queryset or "
     if view.startswith("django.contrib.admin."):
+        attribute = "list_select_related or " if write.startswith(".select_related") else ""
         view = "the admin class"
-    return (
-        f"; which line made it is not known: see queryset or get_queryset() of {view or 'the view'}"
-        ", or of a form field"
-    )
+    if endpoint is None or not is_class(endpoint):
+        return Placed(
+            None,
+            f"; which line made it is not known: see {attribute}get_queryset() of "
+            f"{view or 'the view'}, or of a form field",
+        )
+    made = f"; library code made it for {endpoint.function}"
+    found = queryset_of(endpoint, short(model))
+    if found is not None:
+        return Placed(found, made)
+    return Placed(endpoint, f"{made}: see {attribute}get_queryset() there, or a form field")
+
+
+class Placed(NamedTuple):
+    """Where to edit, and the words to add to a sentence about it."""
+
+    at: Frame | TemplateNode | None
+    words: str
 
 
 def _django_loader(loads: tuple[Load, ...], prefix: list[str], narrowed: Query | None) -> str:
@@ -229,6 +265,24 @@ def joined_path(repeats: Repeats, root: Query, owner: str) -> list[str] | None:
             return None  # joined from the other side: the attribute's name is free
         path.insert(0, key.removesuffix("_id"))
     return path
+
+
+def batch(trace: Trace, query: Query, model: str) -> str:
+    """Return what asks for many keys at once where ``query`` asks for one.
+
+    Args:
+        trace: The Trace.
+        query: A look-up of one key.
+        model: The class, without its application, or the table that it looks in.
+    """
+    framework = framework_of(trace, query)
+    if query.operation in _SQL_VERBS or not framework:
+        return "WHERE key IN (...)"
+    if framework == "django":
+        if query.operation in _BY_KEY:
+            return f"{model}.objects.in_bulk(keys)"
+        return f"{model}.objects.filter(key__in=keys)"
+    return f"select({model}).where({model}.key.in_(keys))"
 
 
 def columns_mend(trace: Trace, repeats: Repeats, repeat: Repeat) -> Mend:

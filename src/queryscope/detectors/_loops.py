@@ -1,30 +1,32 @@
 """The decision table of repetition: which code speaks of what was repeated, and how surely.
 
 QS101 to QS107 are rows of ``TABLE``: the first row whose question is answered yes owns a repeat,
-and its proof says whether it is worth a word. QS201 and QS202 share ``asked_again``. What is
-never flagged is decided here, once; a detector's own file words its findings.
+and its proof says whether it is worth a word. What is never flagged is decided here, once; a
+detector's own file words its findings.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.detectors._advice import own_step
-from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Cost, Finding
 from queryscope.detectors.registry import Threshold
-from queryscope.trace.events import Frame
+from queryscope.trace.endpoint import endpoint_of
+from queryscope.trace.events import Frame, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from queryscope.detectors.finding import Confidence, Mend, Severity
     from queryscope.detectors.registry import Case
-    from queryscope.trace.events import Origin, Query, TemplateNode
-    from queryscope.trace.repeats import Repeat, Repeats, Site
-    from queryscope.trace.source import Loop
+    from queryscope.trace.events import Query
+    from queryscope.trace.loops import Loop
+    from queryscope.trace.repeat import Repeat
+    from queryscope.trace.repeats import Repeats
+    from queryscope.trace.site import Site
 
 N_PLUS_ONE_MIN_PARENTS = "n_plus_one_min_parents"
 CRITICAL_MIN_COUNT = "critical_min_count"
@@ -49,9 +51,6 @@ ISOLATION_VERBS = frozenset({"refresh", "get_or_create", "update_or_create"})
 _AGGREGATES = frozenset({"count", "exists", "aggregate"})
 _ONE_BY_ONE = frozenset(
     {"create", "delete", "get_or_create", "m2m_write", "save", "update_or_create"}
-)
-_VOLATILE = re.compile(
-    r"\b(RAND|RANDOM|NEXTVAL|SETVAL|UUID|GEN_RANDOM_UUID|PG_\w*LOCK\w*)\(", re.IGNORECASE
 )
 _BEYOND = re.compile(r"[<>]=? \?|[<>]=?\(\?\)")
 _TEST_FILE = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|tests|conftest)\.py$")
@@ -118,11 +117,11 @@ def _writes(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001 - the tab
     return repeat.is_write
 
 
-def _loads_columns(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001
+def _loads_columns(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001 - as above
     return repeat.load is not None and repeat.load.relation in ("column", "expired")
 
 
-def _aggregates(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001
+def _aggregates(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001 - as above
     return repeat.operation in _AGGREGATES or bool(repeat.queries[0].shape.aggregate)
 
 
@@ -136,11 +135,11 @@ def _asks_prefetched(repeat: Repeat, repeats: Repeats) -> bool:
     )
 
 
-def _loads_relation(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001
+def _loads_relation(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001 - as above
     return repeat.load is not None
 
 
-def _looks_up(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001
+def _looks_up(repeat: Repeat, repeats: Repeats) -> bool:  # noqa: ARG001 - as above
     return repeat.queries[0].shape.kind == "select"
 
 
@@ -176,9 +175,7 @@ def _per_question(repeat: Repeat, case: Case) -> Confidence | None:
     """Judge by different parameters at one place inside a loop of the source."""
     if repeat.questions < case.threshold(N_PLUS_ONE_MIN_PARENTS) or not repeat.site:
         return None
-    if any(query.shape.locks for query in repeat.queries):
-        return None  # rows are locked one by one on purpose, in order
-    if _is_batch(repeat) or _is_paging(repeat):
+    if not can_be_batched(repeat):
         return None
     if repeat.loop is not None and not repeat.loop.once:
         # "while taken(name): name = another()" cannot know the next name before.
@@ -202,8 +199,7 @@ def _one_by_one(repeat: Repeat, case: Case) -> Confidence | None:
         return None
     if not _writes_single_rows(repeat):
         return None
-    at = repeat.loop.at
-    if case.trace.kind == "test" and isinstance(at, Frame) and _TEST_FILE.search(_path(at)):
+    if is_of_test(case, repeat.loop):
         return None  # the test makes its data
     return "medium"
 
@@ -248,6 +244,18 @@ TABLE: tuple[Row, ...] = (
 )
 
 
+def owner(repeat: Repeat, case: Case) -> Row | None:
+    """Return the row of the table that speaks of a repeat."""
+    return next((row for row in TABLE if row.owns(repeat, case.repeats)), None)
+
+
+def can_be_batched(repeat: Repeat) -> bool:
+    """Tell whether look-ups of one key each could have been one: no locks, pages or chunks."""
+    if any(query.shape.locks for query in repeat.queries):
+        return False  # rows are locked one by one on purpose, in order
+    return not (_is_batch(repeat) or _is_paging(repeat))
+
+
 def verdicts(case: Case, code: str) -> Iterator[Verdict]:
     """Yield what the row of ``code`` has to say about a Trace.
 
@@ -256,7 +264,7 @@ def verdicts(case: Case, code: str) -> Iterator[Verdict]:
     """
     found: dict[object, list[tuple[Repeat, Confidence]]] = {}
     for repeat in case.repeats.sites:
-        row = next((row for row in TABLE if row.owns(repeat, case.repeats)), None)
+        row = owner(repeat, case)
         if row is None or row.code != code or in_migration(repeat.site):
             continue
         confidence = row.proof(repeat, case)
@@ -281,7 +289,7 @@ def _mended_as_one(repeat: Repeat, case: Case) -> object:
     rows: object = repeat.site
     if outer is not None:
         made = outer.queries[0].created
-        rows = (name_of(outer), made) if made is not None else outer.number
+        rows = (outer.name, made) if made is not None else outer.number
     elif parent is not None:
         # One line that selects is one line to mend, however often it ran.
         line = parent.query.created or parent.query.origin.steps
@@ -289,84 +297,7 @@ def _mended_as_one(repeat: Repeat, case: Case) -> object:
     return load.relation, load.owner, load.attribute, repeat.narrowed, rows
 
 
-# -- asked again with the same parameters ---------------------------------------------------------
-
-
-class Again(NamedTuple):
-    """Equal statements with no write to their tables between.
-
-    Attributes:
-        runs: The statements of each run without a write, two or more each.
-        sites: The places that asked, in order of the first.
-        loop: The loop around the one place, for QS202.
-    """
-
-    runs: tuple[tuple[Query, ...], ...]
-    sites: tuple[Site, ...]
-    loop: Loop | None
-
-    @property
-    def queries(self) -> list[Query]:
-        """All statements, in order."""
-        return sorted((q for run in self.runs for q in run), key=lambda query: query.number)
-
-    @property
-    def places(self) -> list[Frame | TemplateNode | None]:
-        """The step of each place that tells it from the others: the callers of one helper."""
-        depth = 0
-        shortest = min(map(len, self.sites))
-        while depth < shortest and len({site[depth] for site in self.sites}) == 1:
-            depth += 1
-        if len(self.sites) == 1 or depth >= shortest:
-            depth = 0
-        return [site[depth] if site else None for site in self.sites]
-
-
-def asked_again(case: Case, where: Literal["loop", "elsewhere"]) -> Iterator[Again]:
-    """Yield equal statements: of one line in a loop, or of other places; no statement in both."""
-    least = case.threshold(DUPLICATES_MIN_STATEMENTS)
-    found: dict[object, list[tuple[Query, ...]]] = {}
-    turning: dict[object, dict[int, Repeat]] = {}
-    for duplicate in case.repeats.duplicates:
-        queries = duplicate.queries
-        if not _could_be_reused(queries[0]) or in_migration(next(iter(duplicate.sites))):
-            continue
-        rest: list[Query] = []
-        for site, own in duplicate.sites.items():
-            if any(query.operation in ISOLATION_VERBS for query in own):
-                continue
-            repeat = case.repeats.repeat_of(own[0]) if len(own) > 1 else None
-            loop = repeat.loop if repeat is not None else None
-            if repeat is None or loop is None or (loop.once and not loop.waits):
-                rest.extend(own)
-            elif not loop.waits and where == "loop" and len(own) >= least:
-                line = loop.at, site[:1], own[0].shape.text
-                found.setdefault(line, []).append(own)
-                turning.setdefault(line, {})[repeat.number] = repeat
-        if where == "elsewhere" and len(rest) >= max(least, 2):
-            rest.sort(key=lambda query: query.number)
-            found.setdefault((frozenset(duplicate.sites), rest[0].shape.text), []).append(
-                tuple(rest)
-            )
-    for key, runs in found.items():
-        repeats = list(turning.get(key, {}).values())
-        # Two of many turns that happen to ask for one key do not ask the same on every turn.
-        if 2 * sum(map(len, runs)) < sum(len(repeat.queries) for repeat in repeats):
-            continue
-        steps = dict.fromkeys(query.origin.steps for run in runs for query in run)
-        yield Again(tuple(runs), tuple(steps), repeats[0].loop if repeats else None)
-
-
-def _could_be_reused(query: Query) -> bool:
-    """Tell whether the answer of a SELECT could have been kept for the next time."""
-    shape = query.shape
-    if shape.kind != "select" or shape.locks or _VOLATILE.search(shape.text):
-        return False
-    # Rows that a commit expired are meant to be read anew.
-    return query.load is None or query.load.relation != "expired"
-
-
-# -- words ----------------------------------------------------------------------------------------
+# -- the Finding -------------------------------------------------------------------------------
 
 
 def severity(case: Case, count: int, confidence: Confidence) -> Severity:
@@ -419,7 +350,7 @@ def finding(
             rows=sum(query.rows or 0 for query in found),
             duration_ns=sum(query.duration_ns for query in found),
         ),
-        origin=found[0].origin if origin is None else origin,
+        origin=_nearest(case, found[0].origin if origin is None else origin),
         mend=mend,
         queries=tuple(query.number for query in found),
         subject=subject,
@@ -427,69 +358,23 @@ def finding(
     )
 
 
-def evidence_of(case: Case, verdict: Verdict) -> dict[str, str | int | float]:
-    """Return what carries a verdict: rows, the loops around and inside, the places."""
-    repeat, repeats = verdict.repeat, case.repeats
-    found: dict[str, str | int | float] = {}
-    if verdict.parents:
-        found["parents"] = verdict.parents
-    else:
-        found["different parameters"] = repeat.questions
-    if repeat.loop is not None:
-        found["loop"] = place(repeat.loop.at)
-        if repeat.loop.constant:
-            found["length of the loop"] = "constant"
-    if len(verdict.repeats) > 1:
-        found["also at"] = "; ".join(place(item.origin.first) for item in verdict.repeats[1:])
-    if repeat.load is None or repeat.is_write:
-        return found
-    parent = repeats.parent(repeat)
-    if parent is None:
-        found["parent rows"] = "loaded by a statement that is not known"
-    else:
-        how = "" if parent.known_by == "recorded" else f", as their {parent.known_by} tells"
-        if parent.candidates > 1:
-            how += f"; {parent.candidates} statements may have"
-        found["parent rows"] = f"loaded by statement {parent.query.number}{how}"
-    outer = repeats.outer(repeat)
-    if outer is not None:
-        found["inside"] = f"{name_of(outer)}, {len(outer.queries)} statements"
-        found["product"] = product(outer, len(verdict.queries))
-    inner = [f"{name_of(item)}, {len(item.queries)} statements" for item in repeats.inner(repeat)]
-    if inner:
-        found["around"] = "; ".join(inner)
-    return found
+def _nearest(case: Case, origin: Origin) -> Origin:
+    """Return an origin that names something of the user's: where only libraries asked, who answers.
+
+    A library's tag comes first then, as it did before.
+    """
+    if own_step(origin.steps) is not None:
+        return origin
+    endpoint = endpoint_of(case.trace)
+    return origin if endpoint is None else Origin((*origin.steps, endpoint))
 
 
-def product(outer: Repeat, count: int) -> str:
-    """Return ``12 x 5`` for 60 loads inside 12; an average where rows differ."""
-    return f"{len(outer.queries)} x {round(count / len(outer.queries), 1):g}"
-
-
-def name_of(repeat: Repeat) -> str:
-    """Return what a repeat loads in one word: its relation, or verb and class."""
-    return repeat.relation or f"{repeat.operation or 'statement'} {repeat.queries[0].model}".strip()
-
-
-def around(case: Case, verdict: Verdict) -> str:
-    """Return the words that name the loop around a loop, with the product; ``""`` without."""
-    outer = case.repeats.outer(verdict.repeat)
-    # Less than one statement in two turns: that is hardly the loop around.
-    if outer is None or 2 * len(verdict.queries) < len(outer.queries):
-        return ""
-    return f", inside {name_of(outer)} ({product(outer, len(verdict.queries))})"
-
-
-def in_loop(loop: Loop | None) -> str:
-    """Return the words that name a loop: `` in the loop at views.py:41 in book_list``."""
-    if loop is None:
-        return ""
-    return f" in the loop at {place(loop.at)}" + (" of constant length" if loop.constant else "")
-
-
-def loop_position(loop: Loop | None, origin: Origin) -> Frame | TemplateNode | None:
-    """Return where a batch has to go: in front of the loop; without one, where it was asked."""
-    return loop.at if loop is not None else own_step(origin.steps)
+def is_of_test(case: Case, loop: Loop) -> bool:
+    """Tell whether a loop is a test's own: it makes data, or asks for several things in turn."""
+    at = loop.at
+    return (
+        case.trace.kind == "test" and isinstance(at, Frame) and bool(_TEST_FILE.search(_path(at)))
+    )
 
 
 def in_migration(site: Site) -> bool:

@@ -9,7 +9,8 @@ from queryscope.detectors.finding import Mend
 from queryscope.trace.events import Frame, TemplateNode
 
 if TYPE_CHECKING:
-    from queryscope.trace.events import Checkout, Origin, Trace
+    from queryscope.trace.connections import Checkout
+    from queryscope.trace.events import Origin, Trace
 
 KINDS = {"request": "request", "task": "task", "block": "block", "script": "script", "test": "test"}
 
@@ -42,6 +43,13 @@ def opener_of(checkout: Checkout, trace: Trace) -> Origin:
         if opener.first is not None:
             return opener
     return checkout.opener
+
+
+def taken_as(checkout: Checkout, trace: Trace) -> str:
+    """Return what the code has in its hands: a ``session`` of SQLAlchemy, or the ``connection``."""
+    if checkout.session is None or trace.sessions[checkout.session].framework == "django":
+        return "connection"
+    return "session"
 
 
 def bare(function: str) -> str:

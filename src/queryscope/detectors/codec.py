@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from queryscope.detectors.finding import SEVERITIES, Cost, Finding, Mend
+from queryscope.detectors.finding import SEVERITIES, Cost, Finding, Known, Mend
 from queryscope.trace.events import NOWHERE, Frame, Origin, TemplateNode
 from queryscope.trace.packing import Envelope, damaged, pack, unpack
 
@@ -49,6 +49,8 @@ def _written(finding: Finding) -> dict[str, Any]:
     written["origin"] = finding.origin.steps
     written["mend"] = finding.mend
     written["evidence"] = dict(finding.evidence)
+    if finding.known is not None:
+        written["known"] = finding.known
     return written
 
 
@@ -61,6 +63,7 @@ def _read(written: Any) -> Finding:
     numbers: dict[str, Any] = {name: tuple(map(int, written[name])) for name in _NUMBERS}
     steps = tuple(map(_step, written["origin"]))
     mend = written["mend"]
+    known = written.get("known")  # younger than the format: a reader without it sees it as open
     return Finding(
         **texts,
         **numbers,
@@ -69,7 +72,14 @@ def _read(written: Any) -> Finding:
         origin=Origin(steps) if steps else NOWHERE,
         mend=None if mend is None else Mend(mend[0] and _step(mend[0]), mend[1], mend[2]),
         evidence=dict(written["evidence"]),
+        known=None if known is None else Known(*map(_text, known)),  # type: ignore[arg-type] # how is a Literal
     )
+
+
+def _text(written: object) -> str:
+    if not isinstance(written, str):
+        raise TypeError("a text of a finding is no text")
+    return written
 
 
 def _step(written: list[Any]) -> Frame | TemplateNode:

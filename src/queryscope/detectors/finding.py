@@ -46,6 +46,24 @@ class Mend(NamedTuple):
     how: str
 
 
+class Known(NamedTuple):
+    """Why a finding asks nobody to act: somebody has looked at it and decided.
+
+    Attributes:
+        by: ``baseline``, ``comment`` (an inline ignore) or ``path`` (settings of its path).
+        place: Where that stands: the file, with the line of a comment, or the pattern of paths.
+        reason: What was written there, ``""`` if nothing was.
+        owner: Who answers for it, ``""`` if nobody is named.
+        expires: The last day on which it holds, as ``2027-01-31``; ``""`` for no end.
+    """
+
+    by: Literal["baseline", "comment", "path"]
+    place: str
+    reason: str = ""
+    owner: str = ""
+    expires: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One verdict of one detector.
@@ -63,6 +81,7 @@ class Finding:
         subject: The relation, shape or resource it is about; part of the fingerprint.
         evidence: Names to values that carry the verdict, for reports.
         trace_id: The Trace it is about.
+        known: Why nobody has to act on it, None for one that is open.
     """
 
     code: str
@@ -80,16 +99,59 @@ class Finding:
     subject: str = ""
     evidence: Mapping[str, str | int | float] = field(default_factory=dict)
     trace_id: str = ""
+    known: Known | None = None
 
     @property
     def fingerprint(self) -> str:
         """Stable across runs: code, user file, function, subject; no line numbers, no ids."""
-        first = self.origin.first
-        if isinstance(first, Frame):
-            where = f"{first.module or first.file}:{first.function}"
-        elif isinstance(first, TemplateNode):
-            where = f"{first.template}:{first.source}"
-        else:
-            where = ""
+        where = place_of(self.origin)
         text = f"{self.code}\0{where}\0{self.subject}"
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+class Weight(NamedTuple):
+    """How findings are ordered: open ones first, then the gravest, then the costliest."""
+
+    known: bool
+    severity: int
+    cost_ns: int
+    statements: int
+    code: str
+
+
+def weight(finding: Finding) -> Weight:
+    """Return the key that sorts findings for every report."""
+    cost = finding.cost
+    return Weight(
+        finding.known is not None,
+        -SEVERITIES.index(finding.severity),
+        -(cost.duration_ns + cost.connection_ns),
+        -cost.statements,
+        finding.code,
+    )
+
+
+def place_of(origin: Origin) -> str:
+    """Return the user's module and function, or template and tag: the same on every machine.
+
+    ``""`` where no line of the user's was on the stack.
+    """
+    first = origin.first
+    if isinstance(first, Frame):
+        # Every script's module is called __main__: its file tells one from another.
+        module = "" if first.module == "__main__" else first.module
+        return f"{module or _end(first.file)}:{first.scope}"
+    if isinstance(first, TemplateNode):
+        return (
+            f"{_end(first.template) if _is_full(first.template) else first.template}:{first.source}"
+        )
+    return ""
+
+
+def _end(file: str) -> str:
+    """Return the last folder and the name of a file: where a project lies is no part of it."""
+    return "/".join(file.replace("\\", "/").split("/")[-2:])
+
+
+def _is_full(file: str) -> bool:
+    return file.startswith(("/", "\\")) or file[1:2] == ":"

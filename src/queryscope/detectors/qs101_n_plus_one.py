@@ -59,7 +59,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
+from queryscope.detectors import _loops, _words
 from queryscope.detectors._advice import TO_ONE, eager_load
 
 if TYPE_CHECKING:
@@ -95,11 +95,11 @@ def detect(case: Case) -> Iterator[Finding]:
             confidence=verdict.confidence,
             message=(
                 f"{repeat.relation} is {how}: {len(queries)} statements for {rows} rows"
-                f"{_loops.around(case, verdict)}."
+                f"{_words.around(case, verdict)}."
             ),
             saved=len(queries) - (not joined),
             mend=eager_load(case.trace, case.repeats, repeat),
             subject=repeat.relation,
             origin=repeat.origin,
-            evidence=_loops.evidence_of(case, verdict),
+            evidence=_words.evidence_of(case, verdict),
         )

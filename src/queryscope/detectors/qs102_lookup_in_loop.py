@@ -58,8 +58,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
-from queryscope.detectors._advice import framework_of, short
+from queryscope.detectors import _loops, _words
+from queryscope.detectors._advice import batch, short
 from queryscope.detectors.finding import Mend
 
 if TYPE_CHECKING:
@@ -72,8 +72,6 @@ CODE = "QS102"
 NAME = "lookup-in-loop"
 THRESHOLDS = _loops.thresholds(_loops.N_PLUS_ONE_MIN_PARENTS, _loops.CRITICAL_MIN_COUNT)
 
-_SQL_VERBS = frozenset({"raw", "core", "cursor", ""})
-
 
 def detect(case: Case) -> Iterator[Finding]:
     """Yield one finding a place that looks rows up one by one."""
@@ -82,7 +80,7 @@ def detect(case: Case) -> Iterator[Finding]:
         queries = verdict.queries
         shape = queries[0].shape
         what = short(queries[0].model) or ", ".join(sorted(shape.reads)) or "a statement"
-        where = _loops.in_loop(verdict.loop) or " from one place"
+        where = _words.in_loop(verdict.loop) or " from one place"
         yield _loops.finding(
             case,
             queries,
@@ -95,22 +93,11 @@ def detect(case: Case) -> Iterator[Finding]:
             ),
             saved=len(queries) - 1,
             mend=Mend(
-                _loops.loop_position(verdict.loop, repeat.origin),
-                _batch(framework_of(case.trace, queries[0]), queries[0].operation, what),
+                _words.loop_position(verdict.loop, repeat.origin),
+                batch(case.trace, queries[0], what),
                 "Collect the keys, ask once in front of the loop, and take the rows from a dict.",
             ),
             subject=shape.text,
             origin=repeat.origin,
-            evidence=_loops.evidence_of(case, verdict),
+            evidence=_words.evidence_of(case, verdict),
         )
-
-
-def _batch(framework: str, operation: str, model: str) -> str:
-    if operation in _SQL_VERBS or not framework:
-        return "WHERE key IN (...)"
-    if framework == "django":
-        by_key = operation in ("get", "refresh", "get_or_create", "update_or_create")
-        return (
-            f"{model}.objects.in_bulk(keys)" if by_key else f"{model}.objects.filter(key__in=keys)"
-        )
-    return f"select({model}).where({model}.key.in_(keys))"

@@ -58,8 +58,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
-from queryscope.detectors._advice import framework_of, own_step, position_of, short, where_else
+from queryscope.detectors import _loops, _words
+from queryscope.detectors._advice import framework_of, own_step, placed, position_of, short
 from queryscope.detectors.finding import Mend
 
 if TYPE_CHECKING:
@@ -80,18 +80,18 @@ def detect(case: Case) -> Iterator[Finding]:
         repeat = verdict.repeat
         queries = verdict.queries
         asked = _asked(verdict)
-        evidence = _loops.evidence_of(case, verdict)
+        evidence = _words.evidence_of(case, verdict)
         batch = case.repeats.prefetched(repeat)
         if repeat.load is not None:
             what = f"{asked.upper()} of {repeat.relation} is asked once per row"
-            tail = f" for {verdict.parents} rows{_loops.around(case, verdict)}"
+            tail = f" for {verdict.parents} rows{_words.around(case, verdict)}"
             if batch is not None:
                 tail += "; the prefetched rows would have answered"
                 evidence["prefetched by"] = f"statement {batch.number}"
         else:
             tables = short(queries[0].model) or ", ".join(sorted(queries[0].shape.reads))
             what = f"{asked.upper()} of {tables} is asked again and again"
-            tail = _loops.in_loop(verdict.loop) or " from one place"
+            tail = _words.in_loop(verdict.loop) or " from one place"
         yield _loops.finding(
             case,
             queries,
@@ -119,7 +119,7 @@ def _mend(case: Case, verdict: Verdict, asked: str, *, prefetched: bool) -> Mend
     framework = framework_of(case.trace, first)
     if load is None:
         return Mend(
-            _loops.loop_position(verdict.loop, repeat.origin),
+            _words.loop_position(verdict.loop, repeat.origin),
             "GROUP BY",
             "Ask once in front of the loop, grouped by what the loop asks for one by one.",
         )
@@ -145,7 +145,9 @@ def _mend(case: Case, verdict: Verdict, asked: str, *, prefetched: bool) -> Mend
         else:
             write = f'.annotate({name}_{asked}={function.get(asked, "Sum")}("{name}__..."))'
         how = f"Add it to the queryset that loads the rows of {short(load.owner)}"
-        return Mend(at, write, f"{how}{where_else(case.trace, at)}.")
+        model = parent.query.model if parent is not None else ""
+        at, words = placed(case.trace, at, model or load.owner, write)
+        return Mend(at, write, f"{how}{words}.")
     related = short(first.model) or load.attribute
     return Mend(
         at,

@@ -54,7 +54,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
+from queryscope.detectors import _loops, _words
 from queryscope.detectors._advice import columns_mend
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ def detect(case: Case) -> Iterator[Finding]:
             confidence=verdict.confidence,
             message=(
                 f"{what} fetched row by row: {len(queries)} statements for {verdict.parents} "
-                f"rows{_loops.around(case, verdict)}."
+                f"rows{_words.around(case, verdict)}."
             ),
             saved=len(queries) - expired,
             mend=columns_mend(case.trace, case.repeats, repeat),
             subject=repeat.relation,
             origin=repeat.origin,
-            evidence=_loops.evidence_of(case, verdict),
+            evidence=_words.evidence_of(case, verdict),
         )

@@ -48,7 +48,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
+from queryscope.detectors import _loops, _words
 from queryscope.detectors._advice import framework_of, position_of, short
 from queryscope.detectors.finding import Mend
 
@@ -70,7 +70,7 @@ def detect(case: Case) -> Iterator[Finding]:
         repeat = verdict.repeat
         queries = verdict.queries
         batch = case.repeats.prefetched(repeat)
-        evidence = _loops.evidence_of(case, verdict)
+        evidence = _words.evidence_of(case, verdict)
         if batch is not None:
             evidence["prefetched by"] = f"statement {batch.number}"
         yield _loops.finding(
@@ -82,7 +82,7 @@ def detect(case: Case) -> Iterator[Finding]:
             message=(
                 f"{repeat.relation} was prefetched and is queried again once per row: "
                 f"{len(queries)} statements for {verdict.parents} rows"
-                f"{_loops.around(case, verdict)}."
+                f"{_words.around(case, verdict)}."
             ),
             saved=len(queries),
             mend=_mend(case, verdict),

@@ -58,7 +58,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
+from queryscope.detectors import _loops, _words
 from queryscope.detectors._advice import framework_of, short
 from queryscope.detectors.finding import Mend
 
@@ -90,13 +90,13 @@ def detect(case: Case) -> Iterator[Finding]:
             confidence=verdict.confidence,
             message=(
                 f"{what} is written one row at a time: {len(queries)} statements"
-                f"{_loops.in_loop(verdict.loop)}."
+                f"{_words.in_loop(verdict.loop)}."
             ),
             saved=len(queries) - 1,
             mend=_mend(case, verdict, what, kind),
             subject=f"{repeat.operation} {what}",
             origin=repeat.origin,
-            evidence=_loops.evidence_of(case, verdict),
+            evidence=_words.evidence_of(case, verdict),
         )
 
 
@@ -135,4 +135,4 @@ def _mend(case: Case, verdict: Verdict, what: str, kind: str) -> Mend:
         write = f"delete({what}).where({what}.key.in_(keys))"
     else:
         write = f"session.execute({kind or 'insert'}({what}), rows)"
-    return Mend(_loops.loop_position(verdict.loop, repeat.origin), write, how)
+    return Mend(_words.loop_position(verdict.loop, repeat.origin), write, how)

@@ -60,15 +60,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
+from queryscope.detectors import _again, _loops
 from queryscope.detectors._advice import eager_load, own_step, short
 from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Mend
+from queryscope.trace.endpoint import endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from queryscope.detectors._loops import Again
+    from queryscope.detectors._again import Again
     from queryscope.detectors.finding import Confidence, Finding
     from queryscope.detectors.registry import Case
 
@@ -78,12 +79,13 @@ THRESHOLDS = _loops.thresholds(_loops.DUPLICATES_MIN_STATEMENTS, _loops.CRITICAL
 
 MAX_NAMED = 3
 """Places that the message names; the evidence has all of them."""
+_LIBRARIES = "library code"
 _SESSION_TABLES = frozenset({"django_session"})
 
 
 def detect(case: Case) -> Iterator[Finding]:
     """Yield one finding a statement and set of lines that sent it."""
-    for again in _loops.asked_again(case, "elsewhere"):
+    for again in _again.asked_again(case, "elsewhere"):
         queries = again.queries
         first = queries[0]
         if not any(again.sites) and first.shape.reads <= _SESSION_TABLES:
@@ -91,7 +93,7 @@ def detect(case: Case) -> Iterator[Finding]:
         confidence: Confidence = "low" if _by_libraries(case, again) else "high"
         what = short(first.model) or ", ".join(sorted(first.shape.reads))
         places = again.places
-        lines = list(dict.fromkeys(map(place, places)))
+        lines = list(dict.fromkeys(map(place, places))) if any(again.sites) else [_LIBRARIES]
         named = lines[:MAX_NAMED]
         if len(lines) > MAX_NAMED:
             named.append(f"{len(lines) - MAX_NAMED} more places")
@@ -131,6 +133,10 @@ def _mend(case: Case, again: Again, lines: list[str]) -> Mend:
     repeat = case.repeats.repeat_of(again.queries[0])
     if repeat is not None and repeat.operation == "lazy" and repeat.load is not None:
         return eager_load(case.trace, case.repeats, repeat)
+    if lines == [_LIBRARIES]:
+        endpoint = endpoint_of(case.trace)
+        whose = "of yours" if endpoint is None else f"of {endpoint.function}"
+        return Mend(None, "", f"Only library code asked: an option {whose} may spare it.")
     return Mend(
         own_step(again.places[::-1]),
         "",

@@ -49,7 +49,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
+from queryscope.detectors import _again, _loops, _words
 from queryscope.detectors._advice import short
 from queryscope.detectors._openers import place
 from queryscope.detectors.finding import Mend
@@ -67,7 +67,7 @@ THRESHOLDS = _loops.thresholds(_loops.DUPLICATES_MIN_STATEMENTS, _loops.CRITICAL
 
 def detect(case: Case) -> Iterator[Finding]:
     """Yield one finding a line that asks the same in each turn of its loop."""
-    for again in _loops.asked_again(case, "loop"):
+    for again in _again.asked_again(case, "loop"):
         queries = again.queries
         first = queries[0]
         what = short(first.model) or ", ".join(sorted(first.shape.reads))
@@ -80,11 +80,11 @@ def detect(case: Case) -> Iterator[Finding]:
             confidence="medium",
             message=(
                 f"{what} is selected {len(queries)} times with the same statement and parameters"
-                f"{_loops.in_loop(loop)}."
+                f"{_words.in_loop(loop)}."
             ),
             saved=sum(len(run) - 1 for run in again.runs),
             mend=Mend(
-                _loops.loop_position(loop, first.origin),
+                _words.loop_position(loop, first.origin),
                 "",
                 f"Ask once in front of the loop{f' at {place(loop.at)}' if loop else ''} and use "
                 "the result inside.",

@@ -63,10 +63,12 @@ if TYPE_CHECKING:
 
     from queryscope.detectors.finding import Severity
     from queryscope.detectors.registry import Case
-    from queryscope.trace.events import Frame, Session, TemplateNode, Trace
+    from queryscope.trace.connections import Session
+    from queryscope.trace.events import Frame, TemplateNode, Trace
 
 CODE = "QS501"
 NAME = "many-sessions"
+LOOKS_AT = ("sessions", "checkouts")
 THRESHOLDS: Mapping[str, Threshold] = {
     "many_sessions_min": Threshold(2, "Sessions on one database, in one thread, from which on."),
     "many_sessions_critical": Threshold(5, "Sessions on one database from which on critical."),
@@ -79,7 +81,7 @@ def detect(case: Case) -> Iterator[Finding]:
     """Yield a finding for each line that opened a session which another could have spared."""
     if case.trace.kind == "test":
         return
-    for group in _by_database(case.trace.sessions):
+    for group in _by_database(case.trace.sessions_at_work):
         per_thread = Counter(session.thread for session in group)
         minimum = case.threshold("many_sessions_min")
         crowded = [item for item in group if per_thread[item.thread] >= minimum]
@@ -106,27 +108,46 @@ def _by_database(sessions: tuple[Session, ...]) -> list[list[Session]]:
     return [sorted(found, key=lambda item: item.number) for _, found in groups]
 
 
+def _closed_ns(session: Session, trace: Trace) -> int:
+    return trace.duration_ns if session.closed_ns is None else session.closed_ns
+
+
 def _life_ns(session: Session, trace: Trace) -> int:
-    closed = trace.duration_ns if session.closed_ns is None else session.closed_ns
-    return closed - session.opened_ns
+    return _closed_ns(session, trace) - session.opened_ns
+
+
+def _to_keep(sessions: list[Session], trace: Trace) -> Session:
+    """Return the session that outlasts most others beside it, or has most statements, or is first.
+
+    Not the one that took longest: between sessions of one kind that is another one each time,
+    and with it the line of the finding, and its fingerprint.
+    """
+    statements = Counter(query.session for query in trace.queries)
+
+    def rank(session: Session) -> tuple[int, int, int]:
+        end = (_closed_ns(session, trace), -session.opened_ns)
+        outlasted = sum(
+            session.opened_ns < _closed_ns(other, trace)
+            and (_closed_ns(other, trace), -other.opened_ns) < end
+            for other in sessions
+        )
+        return outlasted, statements[session.number], -session.number
+
+    return max(sessions, key=rank)
 
 
 def _overlap(sessions: list[Session], trace: Trace) -> bool:
     """Tell whether two of the sessions were open at the same time."""
-    lives = sorted(
-        (item.first_used_ns, trace.duration_ns if item.closed_ns is None else item.closed_ns)
-        for item in sessions
-    )
+    lives = sorted((item.first_used_ns, _closed_ns(item, trace)) for item in sessions)
     return any(later[0] < earlier[1] for earlier, later in pairwise(lives))
 
 
 def _judge(case: Case, sessions: list[Session]) -> Iterator[Finding]:
     trace = case.trace
-    kept: dict[int, Session] = {}
-    for session in sessions:
-        longest = kept.get(session.thread)
-        if longest is None or _life_ns(session, trace) > _life_ns(longest, trace):
-            kept[session.thread] = session
+    kept = {
+        thread: _to_keep([item for item in sessions if item.thread == thread], trace)
+        for thread in {session.thread: None for session in sessions}
+    }
     spared: dict[Frame | TemplateNode | None, list[Session]] = {}
     for session in sessions:
         if kept[session.thread] is not session:

@@ -31,17 +31,21 @@ Load what the answer needs, close the session, then build the answer:
 
 ## Not flagged
 
-A connection that Django keeps by ``CONN_MAX_AGE``: it is nobody's while no transaction is
-open. Idle time outside a transaction where there is no pool. Short gaps. A block that began
-on a connection which was out before. A connection that a nested block uses. Time in which
-the same thread asks on another connection: that is QS501's and QS505's. Tests. A
-connection that was never returned is QS503's: here only its gaps between statements count.
-Pools without a bound and scripts, where nobody waits, are information only.
+A connection that Django keeps by ``CONN_MAX_AGE``: it is nobody's while no transaction is open.
+Idle time outside a transaction where there is no pool: with Django's ``OPTIONS["pool"]`` there is
+one, and the connection is out until the response is closed. Idle time while a transaction holds row
+locks is QS506's, and a commit that waits for the disk is no idling. Short gaps. A block that began
+on a connection which was out before. A connection that a nested block uses. Time in which the same
+thread asks on another connection: that is QS501's and QS505's. Tests. A connection that was never
+returned is QS503's: here only its gaps between statements count. Pools without a bound and
+scripts, where nobody waits, are information only. Statements on a cursor of the driver's own
+(SQLAlchemy's ``raw_connection()``) are not recorded: where nothing else ran on the connection,
+confidence is medium.
 
 ## Settings
 
-``held_idle_min_ms`` (idle milliseconds of one connection, default 20 in development and
-tests, where the data is small, and 50 in production), ``held_idle_gap_min_ms`` (shortest gap that
+``held_idle_min_ms`` (idle milliseconds of one connection, default 50: a
+machine with other work lets any request wait for 20), ``held_idle_gap_min_ms`` (shortest gap that
 counts, default 10) and ``held_idle_min_percent`` (idle share of the time held, default 10). The
 share is low on purpose: statements sent one by one make a connection busy, and would hide the
 rest.
@@ -57,14 +61,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from queryscope.detectors._openers import bare, milliseconds, opener_of, place, step_in
+from queryscope.detectors._openers import bare, milliseconds, opener_of, place, step_in, taken_as
 from queryscope.detectors.finding import Cost, Finding, Mend
 from queryscope.detectors.registry import Threshold
-from queryscope.trace.events import Checkout, Transaction
+from queryscope.trace.connections import Checkout, Transaction
 from queryscope.trace.pool import (
     SentStatements,
     capacity,
+    gaps_outside,
     held_interval,
+    locked_intervals,
     transactions_without_pool,
 )
 
@@ -78,18 +84,16 @@ if TYPE_CHECKING:
 
 CODE = "QS502"
 NAME = "held-idle"
+LOOKS_AT = ("checkouts", "transactions")
 THRESHOLDS: Mapping[str, Threshold] = {
     "held_idle_min_ms": Threshold(
-        {"development": 20, "tests": 20, "production": 50},
-        "Idle milliseconds of one connection from which on it is flagged.",
+        50, "Idle milliseconds of one connection from which on it is flagged."
     ),
     "held_idle_gap_min_ms": Threshold(10, "Shortest gap between statements that counts, in ms."),
     "held_idle_min_percent": Threshold(10, "Share of the time held that was idle, in percent."),
 }
 MAX_JUDGED = 500
 """The longest holds of a Trace are judged, so many of them."""
-LOAD_NS_PER_ROW = 20_000
-"""Making objects of fetched rows is not idling; see Source above."""
 
 
 class _Hold(NamedTuple):
@@ -107,13 +111,23 @@ def detect(case: Case) -> Iterator[Finding]:
     trace = case.trace
     if trace.kind == "test":
         return
+    held = sorted(_held(trace), key=lambda pair: pair[1][0] - pair[1][1])
+    if not held:
+        return
     sent = SentStatements(trace, int(case.threshold("held_idle_gap_min_ms") * 1e6))
     by_opener: dict[tuple[type, Frame | TemplateNode | None], list[_Hold]] = {}
-    held = sorted(_held(trace), key=lambda pair: pair[1][0] - pair[1][1])
+    locked: dict[int, list[tuple[int, int]]] = {}
+    for number, interval in locked_intervals(trace).items():
+        locked.setdefault(trace.transactions[number].connection, []).append(interval)
+    for transaction in trace.transactions:
+        if transaction.ended_ns is not None and transaction.ending_ns:
+            committing = transaction.ended_ns - transaction.ending_ns, transaction.ended_ns
+            locked.setdefault(transaction.connection, []).append(committing)
     for fact, interval in held[:MAX_JUDGED]:
         gaps = sent.gaps(fact.connection, fact.thread, *interval)
         if isinstance(fact, Checkout) and fact.returned_ns is None:
             gaps = [gap for gap in gaps if gap.after is not None]
+        gaps = gaps_outside(gaps, locked.get(fact.connection or 0, ()))
         _judge(case, fact, interval, gaps, by_opener)
     for holds in by_opener.values():
         yield _finding(trace, holds)
@@ -140,7 +154,7 @@ def _judge(
 ) -> None:
     """Add a hold to those of its opener where its idle time is over the thresholds."""
     shortest_ns = case.threshold("held_idle_gap_min_ms") * 1e6
-    counted = [(gap, ns) for gap in gaps if (ns := _idle_ns(gap)) >= shortest_ns]
+    counted = [(gap, ns) for gap in gaps if (ns := gap.idle_ns) >= shortest_ns]
     idle_ns = sum(ns for _, ns in counted)
     held_ns = interval[1] - interval[0]
     if (
@@ -152,13 +166,6 @@ def _judge(
         opener = opener_of(fact, case.trace) if isinstance(fact, Checkout) else fact.opener
         hold = _Hold(fact, opener, held_ns, idle_ns, longest)
         by_opener.setdefault((type(fact), opener.first), []).append(hold)
-
-
-def _idle_ns(gap: Gap) -> int:
-    """Return a gap's length without the time for making objects of the rows before it."""
-    before = gap.before
-    rows = 0 if before is None or before.shape.is_write else before.rows or 0
-    return max(gap.duration_ns - rows * LOAD_NS_PER_ROW, 0)
 
 
 def _finding(trace: Trace, holds: list[_Hold]) -> Finding:
@@ -189,7 +196,7 @@ def _finding(trace: Trace, holds: list[_Hold]) -> Finding:
         code=CODE,
         name=NAME,
         severity=_severity(trace, worst.fact),
-        confidence="high",
+        confidence="medium" if gap.before is None and gap.after is None else "high",
         message=(
             f"{took} held for {milliseconds(held_ns)} ms, {milliseconds(idle_ns)} ms of it with "
             f"nothing executed{_where(gap)}{f', in the stage {stage}' if stage else ''}."
@@ -197,7 +204,7 @@ def _finding(trace: Trace, holds: list[_Hold]) -> Finding:
         count=len(holds),
         cost=Cost(connection_ns=idle_ns),
         origin=worst.opener,
-        mend=_mend(worst),
+        mend=_mend(worst, trace),
         sessions=tuple(
             sorted({f.session for f in facts if isinstance(f, Checkout) and f.session is not None})
         ),
@@ -232,12 +239,14 @@ def _stage_of(trace: Trace, gap: Gap, thread: int) -> str:
     return min(found, key=lambda stage: stage.duration_ns).name if found else ""
 
 
-def _mend(hold: _Hold) -> Mend | None:
+def _mend(hold: _Hold, trace: Trace) -> Mend | None:
     """Return where to give the connection back, or where to take it."""
     gap = hold.longest
     if isinstance(hold.fact, Checkout):
-        what = "connection" if hold.fact.session is None else "session"
+        what = taken_as(hold.fact, trace)
         write, close = f"{what}.close()", f"Close the {what}"
+        if hold.fact.session is not None and what == "connection":  # Django's own, by its alias
+            write = f'connections["{hold.fact.pool}"].close()'
     else:
         what = "transaction"
         write, close = "", "Leave the transaction.atomic() block"

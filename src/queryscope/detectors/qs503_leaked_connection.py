@@ -25,9 +25,10 @@ own. Cost: connection-time from when it was handed out to the end of the request
 ## Not flagged
 
 A block inside an open session: its connection, or its session, was opened before the block
-began. Connections that Django holds: it returns them itself after the response. Tests, whose
-fixtures close later. In blocks and scripts it is information only: what is opened in one may
-be meant for what follows.
+began. Connections of the threads in which Django runs a request: it returns them itself after
+the response. What another thread of the request took from Django's pool is that thread's to
+return, and lost to the pool where it ends without. Tests, whose fixtures close later. In blocks
+and scripts it is information only: what is opened in one may be meant for what follows.
 
 ## Settings
 
@@ -42,7 +43,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors._openers import KINDS, milliseconds, opener_of
+from queryscope.detectors._openers import KINDS, milliseconds, opener_of, taken_as
 from queryscope.detectors.finding import Cost, Finding, Mend
 from queryscope.trace.pool import capacity, held_ns
 
@@ -51,10 +52,12 @@ if TYPE_CHECKING:
 
     from queryscope.detectors.finding import Severity
     from queryscope.detectors.registry import Case, Threshold
-    from queryscope.trace.events import Checkout, Frame, TemplateNode, Trace
+    from queryscope.trace.connections import Checkout
+    from queryscope.trace.events import Frame, TemplateNode, Trace
 
 CODE = "QS503"
 NAME = "leaked-connection"
+LOOKS_AT = ("checkouts",)
 THRESHOLDS: Mapping[str, Threshold] = {}
 
 
@@ -78,7 +81,20 @@ def _leaked(checkout: Checkout, trace: Trace) -> bool:
     if checkout.session is None:
         return True
     session = trace.sessions[checkout.session]
-    return session.opened_ns >= 0 and session.framework != "django"
+    if session.framework == "django" and not _is_threads_own(checkout, trace):
+        return False
+    return session.opened_ns >= 0
+
+
+def _is_threads_own(checkout: Checkout, trace: Trace) -> bool:
+    """Tell whether a thread that the request's code started took the connection.
+
+    Django closes connections of the threads in which it runs middleware, views and templates.
+    """
+    threads = {stage.thread for stage in trace.stages if stage.kind != "named"}
+    if trace.kind != "request" or trace.mode == "tests" or not threads:
+        return False
+    return checkout.thread not in threads
 
 
 def _finding(trace: Trace, checkouts: list[Checkout]) -> Finding:
@@ -123,6 +139,9 @@ def _mend(checkout: Checkout, trace: Trace) -> Mend | None:
     if frame is None:
         return None
     what, write = "session", "with Session(engine) as session:"
+    if checkout.session is not None and taken_as(checkout, trace) == "connection":
+        write = f'connections["{checkout.pool}"].close()'
+        return Mend(frame, write, "Close the connection where the work of the thread ends.")
     if checkout.session is None:
         what, write = "connection", "with engine.connect() as connection:"
     return Mend(frame, write, f"Open the {what} in a with block, which closes it on every way out.")

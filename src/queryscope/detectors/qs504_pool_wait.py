@@ -25,7 +25,7 @@ the database has room for it.
 ## Not flagged
 
 Waits shorter than the threshold. Time for opening a new connection, which is not waiting. A
-checkout that failed because the database refused the connection.
+checkout that failed because the database refused the connection, or did not answer.
 
 ## Settings
 
@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from queryscope.detectors.registry import Case
-    from queryscope.trace.events import Checkout, Frame, TemplateNode
+    from queryscope.trace.connections import Checkout
+    from queryscope.trace.events import Frame, TemplateNode
 
 CODE = "QS504"
 NAME = "pool-wait"
+LOOKS_AT = ("checkouts",)
 THRESHOLDS: Mapping[str, Threshold] = {
     "pool_wait_min_ms": Threshold(10, "Milliseconds that one checkout waited for a connection."),
 }
@@ -74,9 +76,12 @@ def detect(case: Case) -> Iterator[Finding]:
 
 
 def timed_out(checkout: Checkout) -> bool:
-    """Tell whether a checkout ended in the pool's time-out, not in another error."""
+    """Tell whether a checkout ended in the pool's time-out, not in another error.
+
+    A server that does not answer ends in a time-out, too, but nobody waited for a holder.
+    """
     kind = (checkout.error or "").partition(":")[0]
-    return checkout.got_ns is None and "Timeout" in kind
+    return checkout.got_ns is None and checkout.waited_ns > 0 and "Timeout" in kind
 
 
 def _finding(checkouts: list[Checkout]) -> Finding:

@@ -54,7 +54,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors._openers import KINDS, opener_of, place, share
+from queryscope.detectors._openers import KINDS, opener_of, place, share, taken_as
 from queryscope.detectors.finding import Cost, Finding
 from queryscope.detectors.registry import Threshold
 from queryscope.trace.pool import (
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
 
 CODE = "QS505"
 NAME = "nested-checkout"
+LOOKS_AT = ("checkouts",)
 THRESHOLDS: Mapping[str, Threshold] = {
     "deadlock_critical_requests": Threshold(
         40, "Concurrent requests: critical when so many or fewer can deadlock."
@@ -129,7 +130,7 @@ def _finding(case: Case, pool: Pool, requests: int) -> Finding:
         count=held,
         cost=Cost(connection_ns=held_ns(pool.most[1:], trace)),
         origin=openers[-1],
-        mend=share(openers[0], openers[-1], "connection" if inner.session is None else "session"),
+        mend=share(openers[0], openers[-1], taken_as(inner, trace)),
         sessions=tuple(sorted({c.session for c in pool.most if c.session is not None})),
         checkouts=tuple(checkout.number for checkout in pool.most),
         subject=_subject(trace, pool),

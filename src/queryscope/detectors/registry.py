@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from queryscope import detectors
-from queryscope.detectors.finding import SEVERITIES, Finding
-from queryscope.detectors.precedence import DUPLICATES, PRECEDENCE
+from queryscope.detectors.finding import Finding, weight
+from queryscope.detectors.precedence import DUPLICATES, EXPLAINS, PRECEDENCE
 from queryscope.errors import NotFoundError, nearest
 from queryscope.trace import guard
 from queryscope.trace.repeats import Repeats
@@ -19,12 +19,16 @@ from queryscope.trace.repeats import Repeats
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from queryscope.detectors.planned import Planned
+    from queryscope.detectors.traffic import Traffic
     from queryscope.trace.events import Trace
 
 
 FAILED_PLACE = "detector "
 """How the guard calls the place of a detector that raised; its code follows."""
 
+JUDGES = ("detect", "detect_over", "detect_plans")
+"""Functions of which each detector has one."""
 _MODULE = re.compile(r"qs\d{3}_\w+$")
 
 
@@ -54,40 +58,116 @@ class Case:
 
     def threshold(self, name: str) -> float:
         """Return the value in force of a threshold that some detector declares."""
-        if name in self.chosen:
-            return self.chosen[name]
-        default = thresholds()[name].default
-        if isinstance(default, (int, float)):
-            return default
-        return default[self.trace.mode]
+        return in_force(name, self.chosen, self.trace.mode)
 
 
-class Detector(Protocol):
-    """What a module ``qsNNN_name.py`` in this folder has."""
+def in_force(name: str, chosen: Mapping[str, float], mode: str) -> float:
+    """Return what a threshold is: as the user set it, else its default for a mode."""
+    if name in chosen:
+        return chosen[name]
+    default = thresholds()[name].default
+    return default if isinstance(default, (int, float)) else default[mode]
+
+
+class Code(Protocol):
+    """What every module ``qsNNN_name.py`` in this folder has, and one of the functions that judge.
+
+    ``detect`` judges one Trace, ``detect_over`` several, ``detect_plans`` what databases say of
+    them.
+    """
 
     CODE: str
     NAME: str
     THRESHOLDS: Mapping[str, Threshold]
 
+
+FACTS = (
+    "queries", "sessions", "checkouts", "transactions", "engines", "stages", "log_calls",
+    "external_calls", "reads", "error",
+)  # fmt: skip
+"""Of a Trace, what a detector may look at."""
+
+
+class Detector(Code, Protocol):
+    """A code that judges each Trace by itself.
+
+    Its module may say by ``LOOKS_AT`` which of ``FACTS`` it speaks about: it is not asked about a
+    Trace that has none of them. Without, it speaks about statements.
+    """
+
     def detect(self, case: Case) -> Iterator[Finding]:
         """Yield the findings of one Trace; pure, reads finished Traces only."""
 
 
+class TrafficDetector(Code, Protocol):
+    """A code that needs several Traces: ``queryscope scan`` asks it."""
+
+    def detect_over(self, traffic: Traffic) -> Iterator[Finding]:
+        """Yield the findings of recorded traffic; pure, reads finished Traces only.
+
+        ``trace_id`` of a finding is the Trace that it gives as an example, and ``queries`` are
+        statements of that one.
+        """
+
+
+class PlansDetector(Code, Protocol):
+    """A code that needs plans or schemas: ``queryscope scan --plans`` and ``plan`` ask it."""
+
+    def detect_plans(self, planned: Planned) -> Iterator[Finding]:
+        """Yield the findings of recorded traffic; pure, reads what was asked for before.
+
+        ``trace_id`` and ``queries`` are as for ``detect_over``.
+        """
+
+
 @cache
-def all_detectors() -> Mapping[str, Detector]:
+def all_detectors() -> Mapping[str, Code]:
     """Return every detector of the folder by its code, in the order of the codes.
 
     Raises:
-        ValueError: Two files have one code: it would be two things in reports and baselines.
+        ValueError: Two files have one code: it would be two things in reports and baselines. Or a
+            file judges nothing, or in several ways.
     """
-    found: dict[str, Detector] = {}
+    found: dict[str, Code] = {}
     for module in sorted(item.name for item in iter_modules(detectors.__path__)):
         if _MODULE.match(module):
-            detector: Detector = import_module(f"{detectors.__name__}.{module}")
+            detector: Code = import_module(f"{detectors.__name__}.{module}")
             if detector.CODE in found:
                 raise ValueError(f"{module} has the code {detector.CODE} of another detector")
+            if sum(hasattr(detector, name) for name in JUDGES) != 1:
+                names = ", ".join(f"{name}()" for name in JUDGES)
+                raise ValueError(f"{module} must have one of {names}")
             found[detector.CODE] = detector
     return found
+
+
+@cache
+def for_a_trace() -> Mapping[str, Detector]:
+    """Return the detectors that judge each Trace by itself, by code."""
+    found: Mapping[str, Any] = all_detectors()
+    return {code: item for code, item in found.items() if hasattr(item, "detect")}
+
+
+@cache
+def looking_at(facts: frozenset[str]) -> Mapping[str, Detector]:
+    """Return the detectors that may speak of a Trace with these of ``FACTS``, by code."""
+    return {
+        code: item
+        for code, item in for_a_trace().items()
+        if not facts.isdisjoint(getattr(item, "LOOKS_AT", ("queries",)))
+    }
+
+
+def for_traffic() -> Mapping[str, TrafficDetector]:
+    """Return the detectors that judge several Traces together, by code."""
+    found: Mapping[str, Any] = all_detectors()
+    return {code: item for code, item in found.items() if hasattr(item, "detect_over")}
+
+
+def for_plans() -> Mapping[str, PlansDetector]:
+    """Return the detectors that judge plans and schemas, by code."""
+    found: Mapping[str, Any] = all_detectors()
+    return {code: item for code, item in found.items() if hasattr(item, "detect_plans")}
 
 
 @cache
@@ -105,6 +185,12 @@ def thresholds() -> Mapping[str, Threshold]:
     return found
 
 
+def by_clock(code: str) -> bool:
+    """Tell whether a code judges by durations: what it says of a test depends on the machine."""
+    detector = all_detectors().get(code)
+    return detector is not None and any(name.endswith("_ms") for name in detector.THRESHOLDS)
+
+
 def threshold_names() -> Mapping[str, float]:
     """Return the names of all thresholds, as ``Settings.from_mapping`` wants them."""
     return dict.fromkeys(thresholds(), 0.0)
@@ -118,9 +204,8 @@ def page_of(code: str) -> str:
     """
     detector = all_detectors().get(code.upper())
     if detector is None:
-        raise NotFoundError(
-            f"There is no detector {code!r}.{nearest(code.upper(), all_detectors())}"
-        )
+        meant = code.upper().replace("O", "0")  # the letter and the digit look alike
+        raise NotFoundError(f"There is no detector {code!r}.{nearest(meant, all_detectors())}")
     return (detector.__doc__ or "").strip() + "\n"
 
 
@@ -154,14 +239,15 @@ def judge(
         repeats = Repeats()
     case = Case(trace, repeats, chosen or {})
     found: list[Finding] = []
-    for code, detector in all_detectors().items():
+    facts = frozenset(name for name in FACTS if getattr(trace, name))
+    for code, detector in looking_at(facts).items():
         try:
             found.extend(replace(item, trace_id=trace.id) for item in detector.detect(case))
         except Exception as error:  # noqa: BLE001 - one broken detector must not hide the others
             guard.count(error, f"{FAILED_PLACE}{code}")
             if on_failure is not None:
                 on_failure(code, error)
-    return tuple(sorted(_without_silenced(found), key=_weight))
+    return tuple(sorted(_without_silenced(found), key=weight))
 
 
 def failed_detectors() -> tuple[str, ...]:
@@ -185,29 +271,83 @@ def judge_all(
     )
 
 
+def judge_traffic(
+    traffic: Traffic, *, on_failure: Callable[[str, Exception], None] | None = None
+) -> tuple[Finding, ...]:
+    """Return what is found in several Traces together, the costliest first.
+
+    Args:
+        traffic: Recorded Traces, with the thresholds in force.
+        on_failure: As for ``judge``.
+    """
+    ask = {code: item.detect_over for code, item in for_traffic().items()}
+    return tuple(sorted(_asked(ask, traffic, on_failure), key=weight))
+
+
+def judge_plans(
+    planned: Planned, *, on_failure: Callable[[str, Exception], None] | None = None
+) -> tuple[Finding, ...]:
+    """Return what plans and schemas of recorded traffic show, the costliest first.
+
+    Args:
+        planned: What databases said, with the thresholds in force.
+        on_failure: As for ``judge``.
+    """
+    ask = {code: item.detect_plans for code, item in for_plans().items()}
+    return tuple(sorted(_without_silenced(_asked(ask, planned, on_failure)), key=weight))
+
+
+def _asked(
+    ask: Mapping[str, Callable[[Any], Iterator[Finding]]],
+    given: object,
+    on_failure: Callable[[str, Exception], None] | None,
+) -> list[Finding]:
+    found: list[Finding] = []
+    for code, detect in ask.items():
+        try:
+            found.extend(detect(given))
+        except Exception as error:  # noqa: BLE001 - one broken detector must not hide the others
+            guard.count(error, f"{FAILED_PLACE}{code}")
+            if on_failure is not None:
+                on_failure(code, error)
+    return found
+
+
 def _without_silenced(found: list[Finding]) -> Iterable[Finding]:
     """Drop findings whose statements codes of higher precedence explain already."""
-    explained: set[int] = set()
+    explained: set[tuple[str, int]] = set()
+    needless: dict[str, set[tuple[str, int]]] = {}
     for code in PRECEDENCE:
-        spoken: set[int] = set()
+        spoken: set[tuple[str, int]] = set()
         for finding in found:
             if finding.code != code:
                 continue
-            left = len(set(finding.queries) - explained)
+            about = _about(finding)
+            left = len(about - explained)
             if finding.queries and left <= (code in DUPLICATES):
                 continue
-            spoken.update(finding.queries)
+            spoken |= about
             yield finding
         explained |= spoken
-    yield from (finding for finding in found if finding.code not in PRECEDENCE)
+        _explain(code, spoken, needless)
+    others = [finding for finding in found if finding.code not in PRECEDENCE]
+    for finding in others:
+        _explain(finding.code, _about(finding), needless)
+    for finding in others:
+        about = _about(finding)
+        if not about or about - needless.get(finding.code, set()):
+            yield finding
 
 
-def _weight(finding: Finding) -> tuple[int, int, int, str]:
-    """Order: severity first, then cost, then code."""
-    cost = finding.cost
-    return (
-        -SEVERITIES.index(finding.severity),
-        -(cost.duration_ns + cost.connection_ns),
-        -cost.statements,
-        finding.code,
-    )
+_Statements = set[tuple[str, int]]
+
+
+def _about(finding: Finding) -> _Statements:
+    """Return the statements that a finding explains."""
+    return {(finding.trace_id, number) for number in finding.queries}
+
+
+def _explain(code: str, about: _Statements, needless: dict[str, _Statements]) -> None:
+    """Note which codes have nothing left to say of statements that a code speaks of."""
+    for other in EXPLAINS.get(code, ()):
+        needless.setdefault(other, set()).update(about)

@@ -11,12 +11,15 @@ import pytest
 from queryscope.errors import QueryscopeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
+    from queryscope.detectors.finding import Finding
     from queryscope.detectors.registry import Judged
     from queryscope.imports import OrmWatch
     from queryscope.pytest_plugin.limits import Limits
+    from queryscope.pytest_plugin.session import Session
     from queryscope.trace.events import TraceKind
     from queryscope.trace.recorder import Recorder
 
@@ -33,10 +36,12 @@ class Reports:
     Args:
         root: pytest's root directory.
         shown_from: The directory that pytest was started in: paths are shown relative to it.
+        worker: The name of a worker of pytest-xdist: others write at the same time.
     """
 
-    def __init__(self, root: Path, shown_from: Path) -> None:
+    def __init__(self, root: Path, shown_from: Path, worker: str = "") -> None:
         """Write nothing yet."""
+        self._ending = f"-{worker}" if worker else ""
         self.root = root
         self.shown_from = shown_from
         self._tests: dict[str, str] = {}
@@ -49,7 +54,7 @@ class Reports:
             name: Its name; the file is called by it.
             judged: What is reported.
         """
-        path = self.root / REPORTS / f"{self._file_name(test, name)}.html"
+        path = self.root / REPORTS / f"{self._file_name(test, name)}{self._ending}.html"
         shown = self._shown(path)
         try:
             from queryscope.report import html
@@ -96,6 +101,12 @@ class Block:
         name: The test's name.
         kind: What the Trace is.
         place: For a mark, the test's file and line: there is no ``with`` to point at.
+        fixture: What the block is of, for error texts.
+        session: What is known and what fails; with None the policy of the working directory.
+        told: Called with what the outermost block of a test found.
+
+    Attributes:
+        judged: What was recorded and found; None before the block has ended.
     """
 
     def __init__(
@@ -107,8 +118,15 @@ class Block:
         name: str,
         kind: TraceKind = "block",
         place: str = "",
+        fixture: str = "query_budget",
+        session: Session | None = None,
+        told: Callable[[Judged], None] | None = None,
     ) -> None:
         """Prepare; nothing is recorded before the block is entered."""
+        self.judged: Judged | None = None
+        self._fixture = fixture
+        self._session = session
+        self._told = told
         self._limits = limits
         self._reports = reports
         self._test = test
@@ -123,7 +141,7 @@ class Block:
         try:
             entry = self._begin()
         except QueryscopeError as error:
-            raise pytest.UsageError(f"query_budget cannot count: {error}") from None
+            raise pytest.UsageError(f"{self._fixture} cannot count: {error}") from None
         self._entered.append(entry)
         return self
 
@@ -161,11 +179,13 @@ class Block:
         recorder, watch, refused = self._entered.pop()
         watch.end()
         recorder.close(error)
-        judged = self._judged(recorder)
+        judged = self.judged = self._judged(recorder)
+        if self._told is not None and recorder.outer is None:
+            self._told(judged)
         if error is not None:
             return
         if refused:
-            raise pytest.UsageError(f"query_budget cannot count: {refused[0]}")
+            raise pytest.UsageError(f"{self._fixture} cannot count: {refused[0]}")
         text = self._verdict(recorder, judged)
         if text:
             raise pytest.fail.Exception(text, pytrace=not self._place)
@@ -191,29 +211,45 @@ class Block:
 
         found = runtime.get()
         if found.settings.store or runtime.launched():
-            return found.finished(recorder).judged
-        return runtime.judge_now(recorder)
+            judged = found.finished(recorder).judged
+        else:
+            judged = runtime.judge_now(recorder)
+        return judged if self._session is None else self._session.settle(judged)
 
     def _verdict(self, recorder: Recorder, judged: Judged) -> str:
         """Return the text of the failure, ``""`` when every budget was kept."""
-        if not self._limits:
+        failing: list[Finding] = []
+        if self._session is not None and self._kind == "test":
+            failing = self._session.failing(judged.findings)
+        if not self._limits and not failing:
             return ""
+        from queryscope.pytest_plugin import message
         from queryscope.pytest_plugin.usage import usage_of
 
         trace, findings = judged
-        usage = usage_of(recorder, trace, findings)
-        exceeded = {
-            name: allowed
-            for name, allowed in self._limits.items()
-            if getattr(usage, name) > allowed
-        }
-        if not exceeded:
+        exceeded: Limits = {}
+        if self._limits:
+            usage = usage_of(recorder, trace, findings)
+            exceeded = {
+                name: allowed
+                for name, allowed in self._limits.items()
+                if getattr(usage, name) > allowed
+            }
+        if not exceeded and not failing:
             return ""
-        from queryscope.pytest_plugin import message
-
-        lines = [message.first_line(usage, exceeded)]
-        lines += message.causes(recorder, trace, findings, exceeded, self._reports.shown_from)
-        if self._place:
+        base = self._reports.shown_from
+        firsts, causes = [], []
+        if exceeded:
+            firsts.append(message.first_line(usage, exceeded))
+            causes += message.causes(recorder, trace, findings, exceeded, base)
+        if failing and self._session is not None:
+            firsts.append(message.strict_line(failing, self._session.policy.level))
+            unsaid = [
+                one for one in failing if one not in message.relevant(findings, set(exceeded))
+            ]
+            causes += message.strict_causes(trace, unsaid, self._session.policy, base)
+        lines = ["; ".join(firsts), *causes]
+        if self._place and exceeded:
             lines.append(f"budget of {self._name}, {self._place}")
         lines.append(self._reports.write(self._test, self._name, judged))
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The seven budgets, and the check of what a user wrote for them."""
+"""The budgets, and the check of what a user wrote for them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ NAMES = (
     "duplicates",
     "rows",
     "time_ms",
+    "waste",
 )
 """In the order of the signature: the first may be given by position."""
 
@@ -58,8 +59,14 @@ def checked(source: str, positional: Sequence[Any], named: Mapping[str, Any]) ->
 
 
 def _check(source: str, name: str, value: object) -> None:
+    if name == "waste":
+        if (type(value) is int or type(value) is float) and 0 <= value <= 1:
+            return
+        raise SettingsError(
+            f"{source}: waste must be a share of the statements from 0.0 to 1.0, not {value!r}."
+        )
     if name == "time_ms":
-        if type(value) in (int, float) and math.isfinite(value) and value >= 0:  # type: ignore[arg-type, operator]
+        if (type(value) is int or type(value) is float) and math.isfinite(value) and value >= 0:
             return
         raise SettingsError(f"{source}: time_ms must be milliseconds from 0 on, not {value!r}.")
     if type(value) is not int or value < 0:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from queryscope.policy.comments import covering
 from queryscope.pytest_plugin.usage import (
     N_PLUS_ONE,
     At,
@@ -17,13 +17,15 @@ from queryscope.pytest_plugin.usage import (
     used_sessions,
 )
 from queryscope.report.sql import head
-from queryscope.report.text import counted, visible
+from queryscope.report.text import counted, share, visible
 from queryscope.trace.events import Frame, Query, TemplateNode, Trace
+from queryscope.waste import counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from queryscope.detectors.finding import Finding
+    from queryscope.detectors.finding import Finding, Severity
+    from queryscope.policy.decisions import Policy
     from queryscope.pytest_plugin.limits import Limits
     from queryscope.trace.events import Origin
     from queryscope.trace.recorder import Recorder
@@ -35,9 +37,8 @@ MAX_OTHERS = 5
 MAX_SHAPE_CHARS = 110
 """A statement's shape is cut here: the message stands in a terminal."""
 MAX_WHERE_CHARS = 90
-_UNNAMED = re.compile(r"(?:\.<locals>)?\.<(?!locals)\w+>")
 
-_STATEMENT_BUDGETS = frozenset({"queries", "n_plus_one", "duplicates", "rows", "time_ms"})
+_STATEMENT_BUDGETS = frozenset({"queries", "n_plus_one", "duplicates", "rows", "time_ms", "waste"})
 _CONNECTION_BUDGETS = frozenset({"sessions", "connections_held", "time_ms"})
 _LINE_BUDGETS = frozenset({"queries", "rows", "time_ms"})
 
@@ -65,6 +66,11 @@ def _exceeded(name: str, got: float, allowed: float) -> str:
         over = got - allowed
         digits = 1 if over >= 0.1 else 3  # noqa: PLR2004 - the least that one digit shows
         return f"{got:,.{digits}f} ms, budget {allowed:,g} ms ({over:,.{digits}f} over)"
+    if name == "waste":
+        return (
+            f"{share(got, 1)} of the statements wasted, budget {share(allowed, 1)} "
+            f"({share(got - allowed, 1)} over)"
+        )
     number = int(got)
     what = {
         "queries": counted(number, "query"),
@@ -91,7 +97,7 @@ def causes(
     """
     names = set(exceeded)
     every = {at.key: at for at in statements(trace)}
-    shown = _relevant(findings, names)
+    shown = relevant(findings, names)
     explained = {(item.trace_id, number) for item in shown for number in item.queries}
     found = _limited(
         [_finding(item, every, base) for item in shown],
@@ -120,10 +126,42 @@ def causes(
     return lines
 
 
-def _relevant(findings: Iterable[Finding], names: set[str]) -> list[Finding]:
+def strict_line(failing: Sequence[Finding], level: Severity) -> str:
+    """Return how many findings fail a strict test."""
+    return f"{counted(len(failing), 'open finding')} of level {level} or graver"
+
+
+def strict_causes(
+    trace: Trace, failing: Sequence[Finding], policy: Policy, base: Path
+) -> list[str]:
+    """Return the lines that say what fails a strict test: where it ran, and what to write.
+
+    Args:
+        trace: The test's Trace.
+        failing: The findings, the gravest first.
+        policy: What was known until its entry in the baseline expired is said so.
+        base: Folder that files are shown relative to.
+    """
+    every = {at.key: at for at in statements(trace)}
+    causes = []
+    for item in failing:
+        cause = _finding(item, every, base)
+        entry = policy.expired(item)
+        wrong = [comment.error for comment in covering(item) if comment.error]
+        remarks = [f"known in the baseline until {entry.expires}"] if entry is not None else []
+        causes.append(cause._replace(details=(*cause.details, *remarks, *wrong)))
+    rest = "more finding"
+    return _aligned(
+        _limited(causes, MAX_FINDINGS, lambda left: f"{counted(len(left), rest)} in the report")
+    )
+
+
+def relevant(findings: Iterable[Finding], names: set[str]) -> list[Finding]:
     """Return the findings that the exceeded budgets are about, the costliest first."""
-    if names == {"n_plus_one"}:
-        chosen = [item for item in findings if item.code in N_PLUS_ONE]
+    if names == {"waste"}:
+        chosen = [item for item in findings if item.cost.avoidable and counts(item)]
+    elif names == {"n_plus_one"}:
+        chosen = [item for item in findings if item.code in N_PLUS_ONE and item.known is None]
     else:
         chosen = [
             item
@@ -138,19 +176,24 @@ def _finding(item: Finding, every: dict[tuple[str, int], At], base: Path) -> Cau
     details: list[str] = []
     at = next((every[item.trace_id, n] for n in item.queries if (item.trace_id, n) in every), None)
     if at is not None:
-        details.append(_shape(at.query))
-    mend = item.mend
-    if mend is not None:
-        remedy = f"try: {visible(mend.write)}" if mend.write else visible(mend.how)
-        if mend.at is not None and mend.at != item.origin.first:
-            remedy += f"  at {place(mend.at, base)}"
-        details.append(remedy)
-    elif at is None:
-        details.append(visible(item.message))
+        details.append(shape_line(at.query))
+    if item.mend is not None or at is None:
+        details.append(remedy_of(item, base))
     cost = item.cost.duration_ns or item.cost.connection_ns
     return Cause(
         f"{item.code} {item.name}", item.count, where(item.origin, base), _ms(cost), tuple(details)
     )
+
+
+def remedy_of(item: Finding, base: Path) -> str:
+    """Return what to write and where; what is the matter, where nothing is to be written."""
+    mend = item.mend
+    if mend is None:
+        return visible(item.message)
+    remedy = f"try: {visible(mend.write)}" if mend.write else visible(mend.how)
+    if mend.at is not None and mend.at != item.origin.first:
+        remedy += f"  at {place(mend.at, base)}"
+    return remedy
 
 
 def _duplicates(groups: list[list[At]], base: Path) -> list[Cause]:
@@ -158,7 +201,7 @@ def _duplicates(groups: list[list[At]], base: Path) -> list[Cause]:
     by_line: dict[tuple[str, str], list[Query]] = {}
     for group in groups:
         for at in group:
-            key = where(at.query.origin, base), _shape(at.query)
+            key = where(at.query.origin, base), shape_line(at.query)
             by_line.setdefault(key, []).append(at.query)
     lines = sorted(by_line.items(), key=lambda item: -_sum_ns(item[1]))
     return _limited(
@@ -180,7 +223,7 @@ def _others(rest: list[At], base: Path, *, with_rows: bool) -> list[Cause]:
     for line, queries in by_line.items():
         duration_ns = _sum_ns(queries)
         rows = sum(query.rows or 0 for query in queries if not query.shape.is_write)
-        shapes = list(dict.fromkeys(_shape(query) for query in queries))
+        shapes = list(dict.fromkeys(shape_line(query) for query in queries))
         details = [shapes[0]]
         if len(shapes) > 1:
             details.append(f"… and {counted(len(shapes) - 1, 'other shape')}")
@@ -270,7 +313,8 @@ def _sum_ns(queries: Iterable[Query]) -> int:
     return sum(query.duration_ns for query in queries)
 
 
-def _shape(query: Query) -> str:
+def shape_line(query: Query) -> str:
+    """Return the shape of a statement on one line of a terminal."""
     text = head(query.shape.text)
     return text if len(text) <= MAX_SHAPE_CHARS else text[: MAX_SHAPE_CHARS - 1] + "…"
 
@@ -284,18 +328,10 @@ def where(origin: Origin, base: Path) -> str:
     step = origin.first
     if step is None:
         return "no line of yours"
-    inside = _bare(step.function) if isinstance(step, Frame) else f"{{{step.source}}}"
+    inside = (
+        step.scope.replace(".<locals>", "") if isinstance(step, Frame) else f"{{{step.source}}}"
+    )
     return f"{place(step, base)} in {visible(inside, limit=MAX_WHERE_CHARS)}"
-
-
-def _bare(function: str) -> str:
-    """Return a function's qualified name without its comprehensions and lambdas.
-
-    Example:
-        >>> _bare("Orders.get.<locals>.<listcomp>")
-        'Orders.get'
-    """
-    return _UNNAMED.sub("", function).replace(".<locals>", "") or function
 
 
 def place(step: Frame | TemplateNode, base: Path) -> str:

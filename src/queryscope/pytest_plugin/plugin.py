@@ -1,4 +1,4 @@
-"""What pytest loads: the fixture ``query_budget``, the mark of that name, and their settings.
+"""What pytest loads: ``query_budget`` as a fixture and a mark, their settings, ``query_growth``.
 
 Which budgets are in force:
 
@@ -11,6 +11,10 @@ Which budgets are in force:
   every test.
 
 A mark covers the call of the test, not its fixtures.
+
+``--queryscope-strict`` puts every call under one more rule: no open finding of level warning or
+graver. What a baseline, an inline ignore or the settings of a path say is known fails nothing, nor
+does what a detector tells by the clock.
 """
 
 from __future__ import annotations
@@ -21,10 +25,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
+    from queryscope.growth.law import Law
+    from queryscope.growth.sized import Growth
     from queryscope.pytest_plugin.budget import Block, Reports  # noqa: F401 - in a string
     from queryscope.pytest_plugin.limits import Limits
+    from queryscope.pytest_plugin.session import Session
 
 MARK = "query_budget"
 ALL = "query_budget_all"
@@ -37,20 +44,30 @@ _HELP = {
     "duplicates": "statements beyond the first of each with equal parameters",
     "rows": "rows fetched",
     "time_ms": "wall time, in milliseconds",
+    "waste": "share of the statements that mends would spare, from 0.0 to 1.0",
 }
+STRICT = "--queryscope-strict"
+_FRACTIONS = frozenset({"time_ms", "waste"})
 
 _defaults = pytest.StashKey["Limits"]()
 _reports = pytest.StashKey["Reports"]()
+_session = pytest.StashKey["Session"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare one setting per budget."""
     typed = pytest.version_tuple >= (8, 4)
     for name, meaning in _HELP.items():
-        number: Any = ("float" if name == "time_ms" else "int") if typed else None
+        number: Any = ("float" if name in _FRACTIONS else "int") if typed else None
         parser.addini(
             _PREFIX + name, f"default budget of {MARK}(): {meaning}", type=number, default=None
         )
+    parser.getgroup("queryscope").addoption(
+        STRICT,
+        action="store_true",
+        help="fail each test with an open finding of level warning or graver, or of the level "
+        "that [tool.queryscope] in pyproject.toml sets",
+    )
     parser.addini(ALL, f"give every test without a {MARK} mark the default budgets", type="bool")
 
 
@@ -62,6 +79,41 @@ def pytest_configure(config: pytest.Config) -> None:
         f"without arguments the defaults {_PREFIX}queries and so on from the configuration",
     )
     config.stash[_defaults] = _checked_defaults(config)
+    if config.getoption(STRICT) or _is_configured(config):
+        _session_of(config)
+
+
+def _is_configured(config: pytest.Config) -> bool:
+    """Tell whether the project has decided something about findings, without importing anything."""
+    root = config.rootpath
+    if (root / "queryscope-baseline.toml").exists():
+        return True
+    files = (folder / "pyproject.toml" for folder in (root, *root.parents))
+    project = next((file for file in files if file.is_file()), None)
+    try:
+        return project is not None and b"tool.queryscope" in project.read_bytes()
+    except OSError:
+        return False
+
+
+def _session_of(config: pytest.Config) -> Session:
+    """Return what this session has found so far.
+
+    Raises:
+        pytest.UsageError: Something in ``[tool.queryscope]`` or in the baseline is wrong.
+    """
+    if _session not in config.stash:
+        from queryscope.errors import SettingsError
+        from queryscope.policy.decisions import load
+        from queryscope.pytest_plugin.session import Hooks, Session
+
+        try:
+            policy = load(config.rootpath)
+        except SettingsError as error:
+            raise pytest.UsageError(str(error)) from None
+        config.stash[_session] = Session(policy, strict=config.getoption(STRICT))
+        config.pluginmanager.register(Hooks(config.stash[_session]), "queryscope-session")
+    return config.stash[_session]
 
 
 def _checked_defaults(config: pytest.Config) -> Limits:
@@ -152,7 +204,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     from queryscope.settings import RUN_VARIABLE
 
     limits = _limits_of(item)
-    if limits is None and not os.environ.get(RUN_VARIABLE):
+    unasked = limits is None and not item.config.getoption(STRICT)
+    if unasked and not os.environ.get(RUN_VARIABLE):
         return (yield)
     file, line, _ = item.location
     place = f"{file}:{(line or 0) + 1}"
@@ -165,8 +218,18 @@ def _block(item: pytest.Item, limits: Limits, **how: Any) -> Block:
 
     config = item.config
     if _reports not in config.stash:
-        config.stash[_reports] = Reports(config.rootpath, config.invocation_params.dir)
-    return Block(limits, config.stash[_reports], test=item.nodeid, name=item.name, **how)
+        worker = getattr(config, "workerinput", {}).get("workerid", "")
+        config.stash[_reports] = Reports(config.rootpath, config.invocation_params.dir, worker)
+    session = _session_of(config)
+    return Block(
+        limits,
+        config.stash[_reports],
+        test=item.nodeid,
+        name=item.name,
+        session=session,
+        told=lambda judged: session.add(item, judged),
+        **how,
+    )
 
 
 class QueryBudget:
@@ -188,6 +251,7 @@ class QueryBudget:
             duplicates: int | None = None,
             rows: int | None = None,
             time_ms: float | None = None,
+            waste: float | None = None,
         ) -> Block:
             """Return a block with these maxima, over it and all Traces inside it.
 
@@ -201,6 +265,8 @@ class QueryBudget:
                     between them or not.
                 rows: Rows fetched.
                 time_ms: Wall time of the block.
+                waste: Share of the statements that mends would spare, from 0.0 to 1.0: those of
+                    open findings of medium confidence or more, each statement once.
 
             Raises:
                 pytest.UsageError: A name is unknown or a value is no number from 0 on.
@@ -218,6 +284,80 @@ class QueryBudget:
 def query_budget(request: pytest.FixtureRequest) -> QueryBudget:
     """Give a block maxima for what it asks of the database, as in ``query_budget(queries=5)``."""
     return QueryBudget(request.node)
+
+
+class QueryGrowth:
+    """The fixture's value: ``query_growth(run, make=make)``."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        """Belong to one test."""
+        self._item = item
+
+    def __call__(
+        self,
+        run: Callable[..., Any],
+        *,
+        make: Callable[[int], Any] | None = None,
+        sizes: Sequence[int] = (2, 4, 8),
+        law: Law = "1",
+    ) -> Any:
+        """Run a piece of work on 2, 4 and 8 rows, and fail where statements grow faster than said.
+
+        Args:
+            run: The work: called without arguments after ``make``; where there is no ``make``,
+                called with the number of rows. Where it or ``make`` is a coroutine function, the
+                call is to be awaited.
+            make: Adds so many rows to those that are there: it is called with 2, 2 and 4. What it
+                sends is not counted.
+            sizes: Rows of the runs, ascending; three or more, else a square passes for a line.
+            law: What may be: ``"1"``, constant; ``"n"``, so many for each row; ``"n*m"``, a loop
+                in a loop. Slower growth passes, too.
+
+        Returns:
+            The ``Growth``: ``law``, ``statements`` of each run, ``lines``, and ``at(10_000)``,
+            the statements for 10,000 rows.
+
+        Raises:
+            pytest.fail.Exception: A line grows faster.
+            pytest.UsageError: Sizes or law are wrong, or no run sent a statement.
+        """
+        __tracebackhide__ = True
+        from queryscope.pytest_plugin import growth
+
+        measured = growth.Measured(
+            lambda: _block(self._item, {}, fixture="query_growth"),
+            sizes,
+            law,
+            with_make=make is not None,
+        )
+        if growth.is_asynchronous(run, make):
+            return self._judge_async(measured, run, make)
+        growth.measure(measured, run, make)
+        return self._judged(measured)
+
+    async def _judge_async(self, measured: Any, run: Any, make: Any) -> Growth:
+        __tracebackhide__ = True
+        from queryscope.pytest_plugin import growth
+
+        await growth.measure_async(measured, run, make)
+        return self._judged(measured)
+
+    def _judged(self, measured: Any) -> Growth:
+        __tracebackhide__ = True
+        found: tuple[Growth, str] = measured.verdict(self._item.config.invocation_params.dir)
+        judged = measured.last.judged
+        if found[1] and judged is not None:
+            written = self._item.config.stash[_reports].write(
+                self._item.nodeid, self._item.name, judged
+            )
+            raise pytest.fail.Exception(f"{found[1]}\n{written}")
+        return found[0]
+
+
+@pytest.fixture
+def query_growth(request: pytest.FixtureRequest) -> QueryGrowth:
+    """Assert how the statements of a piece of work grow with its rows."""
+    return QueryGrowth(request.node)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

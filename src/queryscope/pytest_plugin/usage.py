@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.trace.pool import most_held
+from queryscope.waste import waste_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from queryscope.detectors.finding import Finding
-    from queryscope.trace.events import Checkout, Query, Session, Trace
-    from queryscope.trace.recorder import OpenSession, Recorder
+    from queryscope.trace.connections import Checkout, Session
+    from queryscope.trace.events import Query, Trace
+    from queryscope.trace.facts import OpenSession
+    from queryscope.trace.recorder import Recorder
 
 N_PLUS_ONE = frozenset({"QS101", "QS102", "QS103", "QS104"})
 """The codes that the budget ``n_plus_one`` counts."""
@@ -27,6 +30,7 @@ class Usage(NamedTuple):
     duplicates: int
     rows: int
     time_ms: float
+    waste: float
 
 
 class At(NamedTuple):
@@ -36,7 +40,7 @@ class At(NamedTuple):
     query: Query
 
 
-def usage_of(recorder: Recorder, trace: Trace, findings: Iterable[Finding]) -> Usage:
+def usage_of(recorder: Recorder, trace: Trace, findings: Sequence[Finding]) -> Usage:
     """Return what a block used.
 
     Args:
@@ -49,10 +53,11 @@ def usage_of(recorder: Recorder, trace: Trace, findings: Iterable[Finding]) -> U
         queries=sum(part.statements for part in parts),
         sessions=len(used_sessions(recorder, trace)),
         connections_held=most_held(trace),
-        n_plus_one=sum(finding.code in N_PLUS_ONE for finding in findings),
+        n_plus_one=sum(one.code in N_PLUS_ONE and one.known is None for one in findings),
         duplicates=sum(len(group) - 1 for group in duplicates(trace)),
         rows=sum(part.rows for part in parts),
         time_ms=trace.duration_ns / 1e6,
+        waste=waste_of(trace, findings).total.ratio,
     )
 
 
@@ -88,9 +93,12 @@ def used_sessions(recorder: Recorder, trace: Trace) -> list[Session]:
     found: dict[int, Session] = {}
     by_connection: dict[int, list[tuple[OpenSession, Session]]] = {}
     for part, its_trace in pairs(recorder, trace):
+        at_work = {session.number for session in its_trace.sessions_at_work}
         connection_of = {raw[8].uid: raw[6].uid for raw in part.queries if raw[8] is not None}
         for raw_session, session in zip(part.sessions, its_trace.sessions, strict=True):
             connection = connection_of.get(raw_session.uid)
+            if session.number not in at_work:
+                continue
             if session.framework == "django" and connection is not None:
                 by_connection.setdefault(connection, []).append((raw_session, session))
             else:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from queryscope.report.collected import finding_views
 from queryscope.report.text import counted, duration
 from queryscope.report.view import report_of
 from queryscope.report.views.findings import folds_of
 from queryscope.report.views.lists import list_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
     from queryscope.detectors.finding import Finding
+    from queryscope.report.collected import Collection, Spotted
     from queryscope.report.view import Report
     from queryscope.report.views.findings import FindingView, Fold
     from queryscope.report.views.headline import Split
@@ -55,16 +58,8 @@ def render(
         color: With terminal colours; None means without.
         failed_detectors: Codes of detectors that raised, alone or with the error.
     """
-    target = io.StringIO()
-    console = Console(
-        file=target,
-        width=width or DEFAULT_WIDTH,
-        force_terminal=bool(color),
-        color_system="standard" if color else None,
-        legacy_windows=False,
-    )
-    render_terminal(trace, findings, console, failed_detectors=failed_detectors)
-    return "\n".join(line.rstrip() for line in target.getvalue().split("\n"))
+    report = report_of(trace, findings, failed_detectors=failed_detectors)
+    return _printed(lambda console: _parts(report, console.width), width=width, color=color)
 
 
 def render_terminal(
@@ -76,8 +71,61 @@ def render_terminal(
 ) -> None:
     """Print the short report to a console of the caller's."""
     report = report_of(trace, findings, failed_detectors=failed_detectors)
-    for part in _parts(report, console.width):
+    _print(_parts(report, console.width), console)
+
+
+def render_findings(
+    collection: Collection, *, width: int | None = None, color: bool | None = None
+) -> str:
+    """Return the findings that fail a check as text, ``""`` if there are none.
+
+    Args:
+        collection: What was found in several Traces.
+        width: Columns; None for ``DEFAULT_WIDTH``.
+        color: With terminal colours; None means without.
+    """
+    views = finding_views(item.finding for item in collection.failed)
+    # Of no Trace in particular: findings of one code stand under one heading.
+    shown = [
+        replace(view, trace_id="", message=" ".join([view.message, *_remarks(item)]))
+        for view, item in zip(views, collection.failed, strict=True)
+    ]
+    return _printed(
+        lambda _: (part for fold in folds_of(shown) for part in _fold(fold)),
+        width=width,
+        color=color,
+    )
+
+
+def _printed(
+    parts_for: Callable[[Console], Iterable[RenderableType]],
+    *,
+    width: int | None,
+    color: bool | None,
+) -> str:
+    """Return what a console of a width prints of the parts that it is asked for."""
+    target = io.StringIO()
+    console = Console(
+        file=target,
+        width=width or DEFAULT_WIDTH,
+        force_terminal=bool(color),
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
+    _print(parts_for(console), console)
+    return "\n".join(line.rstrip() for line in target.getvalue().split("\n"))
+
+
+def _print(parts: Iterable[RenderableType], console: Console) -> None:
+    for part in parts:
         console.print(part, soft_wrap=False, highlight=False, markup=False, emoji=False)
+
+
+def _remarks(item: Spotted) -> Iterator[str]:
+    if item.traces > 1:
+        yield f"In {item.traces:,} Traces."
+    if item.expired:
+        yield f"Known in the baseline until {item.expired}."
 
 
 def one_line(trace: Trace, findings: Sequence[Finding], url: str = "") -> str:
@@ -178,7 +226,11 @@ def _bar(split: Split, width: int) -> Text:
 def _fold(fold: Fold) -> Iterator[RenderableType]:
     """Yield findings of one code: one alone with its cost in the heading, several below theirs."""
     head = Text()
-    head.append(f"{fold.severity:<8} ", style=_STYLES[fold.severity])
+    known = fold.items[0].known is not None
+    head.append(
+        f"{'known' if known else fold.severity:<8} ",
+        style="bright_black" if known else _STYLES[fold.severity],
+    )
     head.append(f"{fold.code} {fold.name}", style="bold")
     if fold.nested_name:
         head.append(f" in {fold.nested_name}", style="bright_black")
@@ -221,6 +273,10 @@ def _add_finding(table: Table, item: FindingView, message: str, *, several: bool
     else:
         table.add_row("", what)
         _add_place(table, item)
+    if item.known is not None:
+        # Somebody has decided that it stays: what to write is in the other forms of the report.
+        table.add_row("", Text(item.known.sentence, style="bright_black"))
+        return
     mend = item.mend
     if mend is None:
         return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from queryscope.detectors.finding import Finding
     from queryscope.report.view import Report
     from queryscope.report.views.executions import Executions
+    from queryscope.report.views.plans import PlanPage
     from queryscope.trace.events import Trace
 
 _COLUMNS = (
@@ -44,6 +45,7 @@ def render(
     *,
     failed_detectors: Iterable[str | tuple[str, object]] = (),
     list_href: str = "",
+    plan_href: str = "",
 ) -> str:
     """Return the page of one Trace: one file, without any other resource.
 
@@ -52,6 +54,8 @@ def render(
         findings: What the detectors say of it and of the nested ones.
         failed_detectors: Codes of detectors that raised, alone or with the error.
         list_href: Where the list of Traces is, ``""`` for a page that stands alone.
+        plan_href: What stands before ``/TRACE/N`` where the plan of a statement is, ``""`` where
+            nobody answers that.
     """
     report = report_of(trace, findings, failed_detectors=failed_detectors)
     script, style = _asset("script.js"), _asset("style.css")
@@ -63,6 +67,7 @@ def render(
         style=Markup(style),  # noqa: S704 - our own file
         policy=_policy(style, script),
         list_href=list_href,
+        plan_href=plan_href,
     )
 
 
@@ -87,6 +92,26 @@ def render_list(
         style=Markup(style),  # noqa: S704 - our own file
         policy=_policy(style, None),
         base_href=base_href,
+    )
+
+
+def render_plan(page: PlanPage, *, back_href: str) -> str:
+    """Return the page of the plan of one statement.
+
+    Args:
+        page: What it shows.
+        back_href: Where the report of its Trace is.
+    """
+    style = _asset("style.css")
+    return (
+        _environment()
+        .get_template("plan.html.j2")
+        .render(
+            page=page,
+            style=Markup(style),  # noqa: S704 - our own file
+            policy=_policy(style, None),
+            back_href=back_href,
+        )
     )
 
 

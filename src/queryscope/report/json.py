@@ -1,37 +1,15 @@
-"""The report of one Trace as JSON, for programs. ``SCHEMA_VERSION`` says what to expect.
+"""The report of one Trace, and the findings of several, as JSON for programs.
 
-The document, version 1; every time is in milliseconds, moments from the start of the Trace:
-
-``schema``, ``schema_version``
-    ``"queryscope.report"`` and 1. New names may appear within a version; a name that goes or
-    changes its meaning raises it.
-``trace``
-    ``id``, ``kind``, ``name``, ``started``, ``duration_ms``, ``mode``, ``recording``,
-    ``attributes``, ``error``, ``w3c_trace_id`` and:
-
-    ``time``: ``database_ms``, ``pool_wait_ms``, ``connect_ms``, ``own_ms``; they add up to
-    ``duration_ms``, nested Traces included.
-    ``totals``: ``statements``, ``rows``, ``sessions``, ``connections_held``, ``transactions``,
-    nested Traces included.
-    ``groups``: statements by shape and origin, the dearest first, with ``sql`` (the shape where
-    values are not kept), ``origin`` (the innermost step first) and figures.
-    ``queries``: every statement kept; ``group`` is an index into ``groups``, None for one of a
-    group beyond the cap.
-    ``stages``, ``sessions``, ``checkouts``, ``transactions``: as recorded.
-    ``nested``: the same again for each nested Trace.
-``findings``
-    Those of the Trace and of nested ones, the gravest and costliest first, those of one severity
-    and code together; ``trace`` is the id of the Trace concerned, ``queries`` are numbers of its
-    ``queries``.
-``notes``
-    What is missing or went wrong while recording and judging.
+``document.py`` says what stands in them; their schemas are in the reference.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from queryscope.report.collected import finding_views
+from queryscope.report.document import FINDINGS_VERSION, SCHEMA_VERSION
 from queryscope.report.text import milliseconds
 from queryscope.report.view import report_of
 
@@ -39,6 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from queryscope.detectors.finding import Finding
+    from queryscope.report.collected import Collection
+    from queryscope.report.document import (
+        CheckoutRow,
+        FindingsDocument,
+        FoundOnce,
+        GroupPart,
+        ReportDocument,
+        Statement,
+        Step,
+        TracePart,
+        WastePart,
+    )
     from queryscope.report.source import StepView
     from queryscope.report.view import Report
     from queryscope.report.views.connections import CheckoutView
@@ -46,9 +36,7 @@ if TYPE_CHECKING:
     from queryscope.report.views.findings import FindingView
     from queryscope.report.views.statements import Group
     from queryscope.trace.events import Trace
-
-SCHEMA = "queryscope.report"
-SCHEMA_VERSION = 1
+    from queryscope.waste import Account
 
 
 def render(
@@ -68,7 +56,7 @@ def to_json(
     findings: Sequence[Finding],
     *,
     failed_detectors: Iterable[str | tuple[str, object]] = (),
-) -> dict[str, Any]:
+) -> ReportDocument:
     """Return the document of a Trace as plain dicts, lists, strings and numbers.
 
     Args:
@@ -78,7 +66,7 @@ def to_json(
     """
     report = report_of(trace, findings, failed_detectors=failed_detectors)
     return {
-        "schema": SCHEMA,
+        "schema": "queryscope.report",
         "schema_version": SCHEMA_VERSION,
         "trace": _trace(report),
         "findings": [_finding(item) for item in report.findings],
@@ -87,7 +75,38 @@ def to_json(
     }
 
 
-def _trace(report: Report) -> dict[str, Any]:
+def render_findings(collection: Collection, *, indent: int | None = 1) -> str:
+    """Return the JSON document of several Traces' findings as text, in ASCII, with a line end."""
+    return json.dumps(findings_to_json(collection), indent=indent) + "\n"
+
+
+def findings_to_json(collection: Collection) -> FindingsDocument:
+    """Return the document of several Traces' findings."""
+    views = finding_views(item.finding for item in collection.findings)
+    return {
+        "schema": "queryscope.findings",
+        "schema_version": FINDINGS_VERSION,
+        "traces": collection.traces,
+        "level": collection.level,
+        "failed": len(collection.failed),
+        "findings": [
+            {**_finding(view), "traces": item.traces, "expired": item.expired}
+            for view, item in zip(views, collection.findings, strict=True)
+        ],
+        "stale": [
+            {
+                "file": item.file,
+                "line": item.line,
+                "codes": list(item.codes),
+                "reason": item.reason,
+                "recorded": item.recorded,
+            }
+            for item in collection.stale
+        ],
+    }
+
+
+def _trace(report: Report) -> TracePart:
     times = {part.kind: milliseconds(part.duration_ns) for part in report.split.segments}
     return {
         "id": report.id,
@@ -106,7 +125,14 @@ def _trace(report: Report) -> dict[str, Any]:
             "connect_ms": times.get("connect", 0.0),
             "own_ms": times["own"],
         },
-        "totals": report.totals._asdict(),
+        "totals": {
+            "statements": report.totals.statements,
+            "rows": report.totals.rows,
+            "sessions": report.totals.sessions,
+            "connections_held": report.totals.connections_held,
+            "transactions": report.totals.transactions,
+        },
+        "waste": _waste(report.waste),
         "groups": [_group(item) for item in report.groups],
         "groups_left": report.groups_rest.count,
         "queries": list(_queries(report.executions)),
@@ -165,8 +191,8 @@ def _status(report: Report) -> dict[str, str]:
     return {"status": report.status} if report.status else {}
 
 
-def _finding(item: FindingView) -> dict[str, Any]:
-    mend = item.mend
+def _finding(item: FindingView) -> FoundOnce:
+    mend, known = item.mend, item.known
     return {
         "code": item.code,
         "name": item.name,
@@ -182,7 +208,7 @@ def _finding(item: FindingView) -> dict[str, Any]:
             "duration_ms": milliseconds(item.cost.duration_ns),
             "connection_ms": milliseconds(item.cost.connection_ns),
         },
-        "origin": [_step(step) for step in item.steps],
+        "origin": [_position(step) for step in item.steps],
         "mend": None
         if mend is None
         else {"at": _step(mend.at), "write": mend.write, "how": mend.how},
@@ -190,18 +216,51 @@ def _finding(item: FindingView) -> dict[str, Any]:
         "queries": list(item.queries),
         "trace": item.trace_id,
         "fingerprint": item.fingerprint,
+        "known": None
+        if known is None
+        else {
+            "by": known.by,
+            "place": known.place,
+            "reason": known.reason,
+            "owner": known.owner,
+            "expires": known.expires,
+        },
     }
 
 
-def _step(step: StepView | None) -> dict[str, Any] | None:
-    if step is None:
-        return None
-    inside = "function" if step.kind == "python" else "tag"
-    found = {"kind": step.kind, "where": step.where, "file": step.file, "line": step.line}
-    return {**found, inside: step.inside, "source": step.text}
+def _step(step: StepView | None) -> Step | None:
+    return None if step is None else _position(step)
 
 
-def _group(item: Group) -> dict[str, Any]:
+def _position(step: StepView) -> Step:
+    found: Step = {
+        "kind": step.kind,
+        "where": step.where,
+        "file": step.file,
+        "line": step.line,
+        "source": step.text,
+    }
+    if step.kind == "python":
+        found["function"] = step.inside
+    else:
+        found["tag"] = step.inside
+    return found
+
+
+def _waste(account: Account) -> WastePart:
+    wasted = account.wasted
+    return {
+        "ratio": round(account.ratio, 4),
+        "statements": round(wasted.statements),
+        "rows": round(wasted.rows),
+        "duration_ms": milliseconds(wasted.duration_ns),
+        "connection_ms": milliseconds(wasted.connection_ns),
+        "columns": wasted.columns,
+        "bytes": wasted.size_bytes,
+    }
+
+
+def _group(item: Group) -> GroupPart:
     return {
         "sql": "".join(part.text for part in item.text),
         "is_shape": item.text_is_shape,
@@ -218,12 +277,12 @@ def _group(item: Group) -> dict[str, Any]:
         "in_list": item.in_list,
         "errors": item.errors,
         "codes": list(item.codes),
-        "origin": [_step(step) for step in item.steps],
+        "origin": [_position(step) for step in item.steps],
         "created": _step(item.created),
     }
 
 
-def _queries(columns: Executions) -> Iterator[dict[str, Any]]:
+def _queries(columns: Executions) -> Iterator[Statement]:
     values = [dict(item) for item in columns.values]
     for number, group in enumerate(columns.group):
         chosen = columns.parameter_set[number]
@@ -249,7 +308,7 @@ def _or_none(number: int) -> int | None:
     return None if number < 0 else number
 
 
-def _checkout(item: CheckoutView) -> dict[str, Any]:
+def _checkout(item: CheckoutView) -> CheckoutRow:
     return {
         "number": item.number,
         "pool": item.pool,

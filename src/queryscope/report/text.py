@@ -6,7 +6,7 @@ import math
 import re
 import reprlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ def _escape(match: re.Match[str]) -> str:
         return short
     if code <= 0xFF:  # noqa: PLR2004 - the range of each escape, as in Python's own literals
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - as above
 
 
 def duration(ns: float, *, digits: int = 3) -> str:
@@ -148,8 +148,8 @@ _values = _Values()
 def values(parameters: Sequence[object]) -> str:
     """Return kept parameters on one line: ``7, 'paid'``, or ``id: 7`` where they had names."""
     shown = parameters[:MAX_VALUES]
-    if shown and all(isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str) for p in shown):  # noqa: PLR2004
-        pairs = cast("Sequence[tuple[str, object]]", shown)
+    pairs = [p for p in shown if isinstance(p, tuple) and len(p) == 2]  # noqa: PLR2004 - a pair
+    if pairs and len(pairs) == len(shown) and all(isinstance(name, str) for name, _ in pairs):
         parts = [f"{name}: {_value(value)}" for name, value in pairs]
     else:
         parts = [_value(value) for value in shown]

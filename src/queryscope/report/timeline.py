@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from queryscope.report.views.reading import Reading
-    from queryscope.trace.events import Checkout, Query, Session, Trace
+    from queryscope.trace.connections import Checkout, Session
+    from queryscope.trace.events import Query, Trace
 
 UNITS = 10_000
 """Length of a track: bars are placed in ten-thousandths of the Trace's wall time."""

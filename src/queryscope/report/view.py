@@ -28,9 +28,11 @@ from queryscope.report.views.headline import (
 from queryscope.report.views.notes import notes_of
 from queryscope.report.views.reading import Material, Reading, kind_of, title_of
 from queryscope.report.views.statements import Grouper
+from queryscope.trace.endpoint import ATTRIBUTE, endpoint_of
+from queryscope.waste import waste_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from queryscope.detectors.finding import Finding
     from queryscope.report.views.clean import Clean
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from queryscope.report.views.stages import StageView
     from queryscope.report.views.statements import Group, Rest, Statements
     from queryscope.trace.events import Query, Trace
+    from queryscope.waste import Account
 
 MAX_NESTED = 40
 """Nested Traces shown in full."""
@@ -70,6 +73,7 @@ class Report:
     error: str
     split: Split
     totals: Totals
+    waste: Account
     figures: tuple[Figure, ...]
     timeline: Timeline
     groups: tuple[Group, ...]
@@ -119,7 +123,9 @@ def report_of(
         findings=shown,
         findings_left=len(ordered) - len(shown),
         folds=folds_of(shown),
-        clean=None if ordered else clean_of(trace, part.totals, failed),
+        clean=None
+        if any(item.known is None for item in ordered)
+        else clean_of(trace, part.totals, failed, known=len(ordered)),
         notes=notes_of(trace, failed, values_kept=builder.material.values_kept),
     )
 
@@ -155,6 +161,7 @@ class _Builder:
             about = [item for item in about if self.material.trace_id(item) in ids]
         totals = totals_of(trace, self.material.shapes)
         statements = self.material.shapes.statements(trace)
+        waste = waste_of(trace, about, shape_of=self.material.shapes.of).total
         return Report(
             key=reading.key,
             id=visible(trace.id, limit=64),
@@ -163,7 +170,7 @@ class _Builder:
             status=visible(trace.attributes.get("status", ""), limit=16),
             attributes=tuple(
                 (visible(name, limit=60), visible(value))
-                for name, value in trace.attributes.items()
+                for name, value in self._attributes(trace)
                 if name != "status"
             ),
             started=moment(trace.started_at_ns),
@@ -174,7 +181,8 @@ class _Builder:
             error=self.material.error(trace.error),
             split=split_of(trace),
             totals=totals,
-            figures=figures_of(trace, totals, statements, about),
+            waste=waste,
+            figures=figures_of(trace, totals, statements, about, waste),
             timeline=self._timeline(reading),
             groups=groups,
             groups_rest=rest,
@@ -191,6 +199,17 @@ class _Builder:
             nested=tuple(nested),
             nested_left=len(trace.children) - len(nested),
         )
+
+    def _attributes(self, trace: Trace) -> Iterator[tuple[str, str]]:
+        """Yield the attributes of a Trace, who answered the request as a place in its file."""
+        for name, value in trace.attributes.items():
+            if name == ATTRIBUTE:
+                defined = endpoint_of(trace)
+                if defined is not None:
+                    step = self.material.sources.step(defined, excerpt=False)
+                    yield name, f"{step.where} in {step.inside}"
+                    continue
+            yield name, value
 
     def _timeline(self, reading: Reading) -> Timeline:
         shapes = self.material.shapes

@@ -25,7 +25,11 @@ class Clean(NamedTuple):
 
 
 def clean_of(
-    trace: Trace, totals: Totals, failed: Iterable[str | tuple[str, object]] = ()
+    trace: Trace,
+    totals: Totals,
+    failed: Iterable[str | tuple[str, object]] = (),
+    *,
+    known: int = 0,
 ) -> Clean:
     """Return what to say of a Trace without findings.
 
@@ -34,6 +38,7 @@ def clean_of(
         totals: Its numbers with those of nested Traces.
         failed: Codes of detectors that raised, alone or with the error: they found nothing
             because they did not look.
+        known: Findings that are there and known.
     """
     checkouts = sum(len(item.checkouts) for item in trace.subtree())
     numbers = (
@@ -47,8 +52,8 @@ def clean_of(
     *others, last = seen
     listed = f"{', '.join(others)} and {last}" if others else last
     without = {item if isinstance(item, str) else item[0] for item in failed}
-    detectors = registry.all_detectors().items()
+    detectors = registry.for_a_trace().items()
     return Clean(
-        f"Nothing to mend was found in {listed}.",
+        f"Nothing {'new' if known else 'to mend'} was found in {listed}.",
         tuple(item.NAME for code, item in detectors if code not in without),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from queryscope.report.source import StepView
     from queryscope.report.views.reading import Reading
-    from queryscope.trace.events import Checkout
+    from queryscope.trace.connections import Checkout
 
 MAX_ROWS = 200
 """Rows of each table."""

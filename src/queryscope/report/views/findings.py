@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from queryscope.detectors.finding import SEVERITIES
+from queryscope.detectors.finding import weight
 from queryscope.report import sql
 from queryscope.report.page import page_view
 from queryscope.report.source import MAX_EXCERPTS
@@ -17,7 +17,7 @@ from queryscope.trace.events import Frame, TemplateNode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from queryscope.detectors.finding import Cost, Finding
+    from queryscope.detectors.finding import Confidence, Cost, Finding, Severity
     from queryscope.report.page import PageView
     from queryscope.report.source import StepView
     from queryscope.report.views.reading import Material
@@ -58,6 +58,25 @@ class Mention(NamedTuple):
     head: str
 
 
+class KnownView(NamedTuple):
+    """Why nobody has to act on a finding; ``sentence`` says all of it."""
+
+    by: str
+    place: str
+    reason: str
+    owner: str
+    expires: str
+
+    @property
+    def sentence(self) -> str:
+        """Where that stands, why, whose it is, and until when."""
+        how = {"comment": "Ignored at", "path": "By the settings of", "baseline": "Known in"}
+        parts = [f"{how.get(self.by, self.by)} {self.place}"]
+        parts += [f"of {self.owner}"] if self.owner else []
+        parts += [f"until {self.expires}"] if self.expires else []
+        return f"{', '.join(parts)}: {self.reason}" if self.reason else f"{', '.join(parts)}."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
     """One finding, ready to be shown."""
@@ -65,8 +84,8 @@ class FindingView:
     anchor: str
     code: str
     name: str
-    severity: str
-    confidence: str
+    severity: Severity
+    confidence: Confidence
     message: str
     subject: str
     count: int
@@ -82,6 +101,7 @@ class FindingView:
     trace_id: str
     nested_name: str
     fingerprint: str
+    known: KnownView | None
 
     @property
     def place(self) -> StepView | None:
@@ -114,34 +134,14 @@ class Fold:
     messages: tuple[str, ...]
 
 
-class Weight(NamedTuple):
-    """How findings are ordered: the gravest first, then the costliest."""
-
-    severity: int
-    cost_ns: int
-    statements: int
-    code: str
-
-
-def weight(finding: Finding) -> Weight:
-    """Return the key that sorts findings for every report."""
-    cost = finding.cost
-    return Weight(
-        -SEVERITIES.index(finding.severity),
-        -(cost.duration_ns + cost.connection_ns),
-        -cost.statements,
-        finding.code,
-    )
-
-
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings as reports show them: the gravest and costliest first.
+    """Return findings as reports show them: open ones first, the gravest and costliest first.
 
     Those of one severity, code and Trace follow one another at the place of the costliest.
     """
-    together: dict[tuple[str, str, str], list[Finding]] = {}
+    together: dict[tuple[bool, str, str, str], list[Finding]] = {}
     for finding in sorted(findings, key=weight):
-        key = (finding.severity, finding.code, finding.trace_id)
+        key = (finding.known is None, finding.severity, finding.code, finding.trace_id)
         together.setdefault(key, []).append(finding)
     return [finding for found in together.values() for finding in found]
 
@@ -167,8 +167,8 @@ def folds_of(findings: Iterable[FindingView]) -> tuple[Fold, ...]:
     return tuple(folds)
 
 
-def _sort(item: FindingView) -> tuple[str, str, str, str]:
-    return item.severity, item.code, item.name, item.trace_id
+def _sort(item: FindingView) -> tuple[bool, str, str, str, str]:
+    return item.known is None, item.severity, item.code, item.name, item.trace_id
 
 
 def _shared_clause(messages: Sequence[str]) -> str:
@@ -237,6 +237,9 @@ class Findings:
             trace_id=visible(trace_id, limit=64),
             nested_name=self.names.get(trace_id, ""),
             fingerprint=finding.fingerprint,
+            known=KnownView(*(visible(text, limit=400) for text in finding.known))
+            if finding.known is not None
+            else None,
         )
 
     def _mend(self, finding: Finding) -> MendView | None:

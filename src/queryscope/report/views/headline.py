@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from queryscope.detectors.finding import Finding
     from queryscope.report.views.reading import Shapes
     from queryscope.trace.events import Trace
+    from queryscope.waste import Account
 
 _PARALLEL = 1.02
 """Sums beyond the covered time by more than this ran in parallel."""
@@ -132,14 +133,18 @@ def totals_of(trace: Trace, shapes: Shapes) -> Totals:
     return Totals(
         statements=sum(shapes.statements(item) for item in everything),
         rows=sum(shapes.rows(item) for item in everything),
-        sessions=sum(len(item.sessions) for item in everything),
+        sessions=sum(len(item.sessions_at_work) for item in everything),
         connections_held=most_held(trace),
         transactions=sum(len(item.transactions) for item in everything),
     )
 
 
 def figures_of(
-    trace: Trace, totals: Totals, own_statements: int, findings: Sequence[Finding]
+    trace: Trace,
+    totals: Totals,
+    own_statements: int,
+    findings: Sequence[Finding],
+    account: Account,
 ) -> tuple[Figure, ...]:
     """Return the numbers of the headline.
 
@@ -148,6 +153,7 @@ def figures_of(
         totals: Its numbers with those of nested Traces.
         own_statements: Its statements without those of nested Traces.
         findings: What was found in it and in nested ones.
+        account: What its statements cost, and what would be left.
     """
     everything = list(trace.subtree())
     statements, rows, sessions, held, transactions = totals
@@ -169,9 +175,12 @@ def figures_of(
         connections = Figure("connections", f"{used:,}", noun(used, "connection"), "no pool")
     worst = dict.fromkeys(SEVERITIES, 0)
     for finding in findings:
-        worst[finding.severity] += 1
+        if finding.known is None:
+            worst[finding.severity] += 1
     graver = ", ".join(f"{worst[name]} {name}" for name in reversed(SEVERITIES) if worst[name])
-    found = len(findings)
+    found = sum(worst.values())
+    if found < len(findings):
+        graver = ", ".join(filter(None, (graver, f"{len(findings) - found:,} known")))
     return (
         Figure("wall", duration(trace.duration_ns), "wall time"),
         Figure("statements", f"{statements:,}", noun(statements, "statement"), ", ".join(notes)),
@@ -180,7 +189,17 @@ def figures_of(
         connections,
         Figure("transactions", f"{transactions:,}", noun(transactions, "transaction")),
         Figure("findings", f"{found:,}", noun(found, "finding"), graver),
+        Figure("waste", share(account.ratio, 1), "waste", _wasted(account)),
     )
+
+
+def _wasted(account: Account) -> str:
+    """Return how many statements could be spared, with their time; ``""`` for none."""
+    wasted = account.wasted
+    number = round(wasted.statements)
+    if not number:
+        return ""
+    return f"{counted(number, 'statement')} to spare, {duration(wasted.duration_ns)}"
 
 
 def summary_of(split: Split) -> str:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from queryscope.detectors.finding import weight
 from queryscope.report.text import error_text, moment, visible
-from queryscope.report.views.findings import weight
 from queryscope.report.views.reading import Shapes, keeps_values, title_of
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class ListEntry:
 
 
 def list_entry(trace: Trace, findings: Sequence[Finding]) -> ListEntry:
-    """Return the line of one Trace; its numbers include the Traces nested in it."""
+    """Return the line of one Trace with its open findings, those of nested Traces included."""
     everything = list(trace.subtree())
     shapes = Shapes()
     method, route = _method_and_route(trace)
-    ordered = sorted(findings, key=weight)
+    ordered = sorted((item for item in findings if item.known is None), key=weight)
     error = error_text(trace.error, with_values=keeps_values(trace)) if trace.error else ""
     return ListEntry(
         id=visible(trace.id, limit=64),
@@ -56,7 +56,7 @@ def list_entry(trace: Trace, findings: Sequence[Finding]) -> ListEntry:
         duration_ns=trace.duration_ns,
         database_ns=sum(item.database_ns for item in everything),
         statements=sum(shapes.statements(item) for item in everything),
-        sessions=sum(len(item.sessions) for item in everything),
+        sessions=sum(len(item.sessions_at_work) for item in everything),
         findings=len(ordered),
         worst=ordered[0].severity if ordered else "",
         codes=tuple(dict.fromkeys(visible(finding.code, limit=20) for finding in ordered)),

@@ -54,6 +54,15 @@ def _dropped(trace: Trace) -> Iterator[Note]:
         if name == "queries":
             spent = duration(dropped.get("query_ns", 0))
             text = f"{counted(number, 'statement')} not kept ({spent}): over the cap max_queries."
+        elif name == "traces":
+            text = (
+                f"{counted(number, 'Trace')} of this process lost before this one: the queue was "
+                "full, the store could not take them, or their end was interrupted."
+            )
+        elif name == "killed":
+            text = (
+                "The process was killed, and with it went what was recorded: no statement is known."
+            )
         elif name == "statement_tails":
             text = f"{counted(number, 'statement')} cut at max_statement_chars."
         yield Note("warn", text)
@@ -110,5 +119,5 @@ def _plain(trace: Trace, *, values_kept: bool) -> Iterator[Note]:
 def _version() -> str:
     try:
         return metadata.version("queryscope")
-    except metadata.PackageNotFoundError:
+    except ImportError:  # no such package, or a library of Python's own that cannot be read
         return "from its source tree"

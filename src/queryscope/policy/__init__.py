@@ -1,0 +1,3 @@
+"""What the user has decided about findings: the baseline, inline ignores, settings per path."""
+
+from __future__ import annotations

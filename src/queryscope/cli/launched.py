@@ -7,9 +7,11 @@ Nothing is imported for it: each part waits until the application imports the fr
   settings that the application sees stay as they are.
 - Flask: each application object is called through ``queryscope.wsgi.Middleware``, unless one is
   around it or inside it already.
+- Celery: each execution of a task is a Trace.
 - SQLAlchemy and Django's ORM: their hooks.
 - A process that serves no request is one Trace, named by its program: a script, a management
-  command. The first request ends it, and what was in it is forgotten; a forked child has none.
+  command. The first request, or a worker's first task, ends it, and what was in it is forgotten;
+  a forked child has none.
   Under pytest each test is a Trace instead, see ``pytest_plugin``.
 """
 
@@ -49,6 +51,7 @@ def begin() -> None:
     OrmWatch(then=script.begin, report=complain).begin()
     when_imported("django.core.handlers.base", _patch_django)
     when_imported("flask.app", _patch_flask)
+    when_imported("celery.app.trace", _install_celery)
 
 
 def complain(text: str) -> None:
@@ -90,9 +93,12 @@ class Script:
 
     def drop(self) -> None:
         """Forget the Trace: the process serves requests, or is a child of the one it is about."""
+        from queryscope import runtime
+
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             recorder.close()
+            runtime.get().tally.settle(recorder)
 
     def end(self) -> None:
         """End the Trace with the process, and say where it is; one without statements is none."""
@@ -184,11 +190,11 @@ def _patch_django() -> None:
             listed = list(settings.MIDDLEWARE)
             if _OURS.intersection(listed) or not _importable("queryscope.django.middleware"):
                 return original(self, *args, **kwargs)
-            base.settings = _Settings(settings, [MIDDLEWARE, *listed])  # type: ignore[attr-defined]
+            base.settings = _Settings(settings, [MIDDLEWARE, *listed])  # type: ignore[attr-defined]  # a name that its module imports
             try:
                 return original(self, *args, **kwargs)
             finally:
-                base.settings = settings  # type: ignore[attr-defined]
+                base.settings = settings  # type: ignore[attr-defined]  # a name that its module imports
 
     base.BaseHandler.load_middleware = load_middleware
 
@@ -261,3 +267,15 @@ def _middleware_of(flask: Any, original: Callable[..., Any], environ: dict[str, 
     if found is None:
         found = vars(flask)[_APPLICATION] = Middleware(_Bound(original, flask))
     return found
+
+
+# -- Celery --------------------------------------------------------------------------------
+
+
+def _install_celery() -> None:
+    from importlib import import_module
+
+    try:
+        import_module("queryscope.celery").record_tasks()
+    except Exception as error:  # noqa: BLE001 - the application starts as if we were not there
+        complain(f"tasks are not recorded: {type(error).__name__}: {error}")

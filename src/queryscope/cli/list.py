@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from queryscope.cli.counts import count_from_one
-from queryscope.errors import NotFoundError
+from queryscope.cli.recorded import add_newest, listed
+from queryscope.cli.tables import STYLES, a_table, print_table
 from queryscope.report.text import duration, visible
 from queryscope.store.file import Store
-from queryscope.trace.events import TraceKind
 
 if TYPE_CHECKING:
     import argparse
@@ -19,65 +18,32 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from queryscope.store.file import Summary
+    from queryscope.store.summary import Summary
 
 LIMIT = 50
 """Traces listed unless another number is given."""
-_STYLES = {"critical": "bold red", "warning": "yellow", "info": "blue"}
 _WHAT = 2
-"""Index of the column that gives way in a narrow terminal, and the least it keeps."""
-_MIN_WHAT = 12
-_UNBOUNDED = 10_000
-"""Columns of a table for a file or another program: nothing is cut there."""
+"""Index of the column that gives way in a narrow terminal."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``list``."""
-    parser.add_argument(
-        "--route",
-        metavar="ROUTE",
-        help='only a route, path or name, such as "GET /orders"',
-    )
-    parser.add_argument("--kind", choices=get_args(TraceKind), help="only one kind of Trace")
-    parser.add_argument(
-        "--limit",
-        type=count_from_one,
-        default=LIMIT,
-        metavar="N",
-        help=f"at most so many (default: {LIMIT})",
-    )
+    add_newest(parser, LIMIT, "at most so many")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the table."""
-    store = Store(options.store)
-    summaries = store.list(options.limit, options.route, options.kind)
-    if not summaries:
-        # Says whether there is no store, no Trace at all, or none of this route.
-        store.latest(options.route)
-        raise NotFoundError(f"There is no such Trace of kind {options.kind!r} in {store.path}.")
-    from rich.console import Console
-
-    terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if terminal else _UNBOUNDED, highlight=False)
-    table = _table(summaries)
-    natural = console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum
-    if natural > console.width:
-        # Routes alone give way: rich would take from all columns alike, down to nothing.
-        widest = max(len(visible(one.name) or one.kind) for one in summaries)
-        table.columns[_WHAT].max_width = max(widest - natural + console.width, _MIN_WHAT)
-    # Captured, because rich answers a closed pipe with an exit of its own.
-    with console.capture() as shown:
-        console.print(table)
-    sys.stdout.write(shown.get())
+    with closing(Store(options.store)) as store:
+        summaries = listed(store, options.limit, options.route, options.kind)
+    widest = max(len(visible(one.name) or one.kind) for one in summaries)
+    print_table(_table(summaries), gives_way=_WHAT, widest=widest)
     return 0
 
 
 def _table(summaries: Sequence[Summary]) -> Table:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = a_table()
     table.add_column("trace", no_wrap=True)
     table.add_column("started", no_wrap=True)
     table.add_column("what", no_wrap=True, overflow="ellipsis")
@@ -109,7 +75,7 @@ def _findings(one: Summary) -> Text:
         return Text("")
     worst = "critical" if one.critical else "warning" if one.warning else "info"
     codes = visible(one.codes.replace(",", " "), limit=120)
-    return Text(f"{number}  {codes}", style=_STYLES[worst])
+    return Text(f"{number}  {codes}", style=STYLES[worst])
 
 
 def _moment(unix_ns: int) -> str:

@@ -43,10 +43,26 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "baseline": Entry(
+        "queryscope.cli.baseline", "write, check or prune the file of known findings"
+    ),
+    "check": Entry("queryscope.cli.check", "fail where recorded Traces have open findings"),
+    "contract": Entry("queryscope.cli.contract", "record what endpoints answer, or check that"),
+    "growth": Entry("queryscope.cli.growth", "show how statements grow with rows, line by line"),
     "list": Entry("queryscope.cli.list", "show the stored Traces, the newest first"),
-    "report": Entry("queryscope.cli.report", "write the report of a Trace: HTML, text or JSON"),
+    "plan": Entry("queryscope.cli.plan", "ask a database what it does for a recorded statement"),
+    "pool": Entry(
+        "queryscope.cli.pool", "foretell waits and deadlocks of pools from recorded holding times"
+    ),
+    "report": Entry(
+        "queryscope.cli.report", "write the report of a Trace: HTML, text, JSON, SARIF, annotations"
+    ),
     "rule": Entry("queryscope.cli.rule", "show the page of a code such as QS101, or all codes"),
     "run": Entry("queryscope.cli.run", "run a command and record it, without any change to it"),
+    "scan": Entry("queryscope.cli.scan", "rank endpoints and lines of recorded traffic by waste"),
+    "verify": Entry(
+        "queryscope.cli.verify", "prove that a patch changes no answer and costs less, or refuse it"
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The command ``queryscope report``: one stored Trace as HTML, text or JSON."""
+"""The command ``queryscope report``: one stored Trace as HTML, text, JSON or SARIF."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import os
 import re
 import shutil
 import sys
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from queryscope.errors import QueryscopeError
+from queryscope.cli.check import rendered_as
+from queryscope.cli.recorded import write_text
+from queryscope.detectors.registry import Judged
+from queryscope.policy.decisions import load
+from queryscope.report.collected import collect
 from queryscope.store.file import Store
 
 if TYPE_CHECKING:
     import argparse
-
-    from queryscope.detectors.registry import Judged
 
 FORMATS = {
     "html": "queryscope.report.html",
     "terminal": "queryscope.report.console",
     "json": "queryscope.report.json",
 }
+COLLECTED = ("sarif", "github")
+"""Forms that have findings alone; those of several Traces are written by ``queryscope check``."""
 _NO_FILE_NAME = re.compile(r"[^\w-]")
 _MAX_NAME_CHARS = 64
 
@@ -40,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='the newest Trace of a route, path or name, such as "GET /orders"',
     )
     parser.add_argument(
-        "--format", choices=tuple(FORMATS), default="html", help="the form (default: html)"
+        "--format", choices=(*FORMATS, *COLLECTED), default="html", help="the form (default: html)"
     )
     parser.add_argument(
         "--output",
@@ -52,18 +57,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the report; of a file the path is printed."""
-    store = Store(options.store)
     wanted = options.trace
-    judged = store.latest(options.route) if wanted is None else store.get(wanted)
+    with closing(Store(options.store)) as store:
+        judged = store.latest(options.route) if wanted is None else store.get(wanted)
+    policy = load(Path.cwd())
     output = options.output
     if output is None and options.format == "html":
         output = str(Path(options.store).parent / f"report-{_file_name(judged)}.html")
-    text = _rendered(judged, options.format, to_terminal=output is None)
-    if output is None or output == "-":
-        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    if options.format in COLLECTED:
+        text = rendered_as(options.format, collect([judged], policy))
     else:
-        _write(Path(output), text)
-        print(output)
+        # What is known today, whatever was known when it was recorded.
+        now = Judged(judged.trace, policy.apply(judged.findings))
+        text = _rendered(now, options.format, to_terminal=output is None)
+    write_text(text, output)
     return 0
 
 
@@ -81,13 +88,3 @@ def _rendered(judged: Judged, form: str, *, to_terminal: bool) -> str:
 def _file_name(judged: Judged) -> str:
     """Return the id as a part of a file name, whatever a file from elsewhere calls its Trace."""
     return _NO_FILE_NAME.sub("_", judged.trace.id)[:_MAX_NAME_CHARS]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise QueryscopeError(
-            f"The report cannot be written to {path}: {reason}. Name another file with --output."
-        ) from error

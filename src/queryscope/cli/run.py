@@ -20,9 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``run``."""
     parser.usage = "%(prog)s [--store PATH] -- COMMAND ..."
     parser.epilog = (
-        "Django and Flask applications record each request; a script, a management command and "
-        "a test run record themselves. Python must not be told to ignore its environment "
-        "(-E, -I, -S)."
+        "Django and Flask applications record each request, Celery workers each task; a script, a "
+        "management command and a test run record themselves. Python must not be told to ignore "
+        "its environment (-E, -I, -S)."
     )
     parser.add_argument(
         "command",

@@ -50,7 +50,7 @@ def _record(app: Flask) -> None:
     from queryscope.wsgi import Middleware
 
     queryscope.install()
-    app.wsgi_app = Middleware(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Middleware(app.wsgi_app)
 
 
 def _no_connection(error: PoolTimeoutError) -> tuple[Response, int]:

@@ -23,7 +23,7 @@ def expand(values: dict[str, str]) -> Configuration:
     expanded = {}
     for key, value in values.items():
         for other, text in values.items():
-            value = value.replace("${" + other + "}", text)  # noqa: PLW2901
+            value = value.replace("${" + other + "}", text)  # noqa: PLW2901 - one of the bottlenecks
         expanded[key] = value
     return Configuration(
         currency=expanded.get("currency", "EUR"),

@@ -8,29 +8,32 @@ Every argument has a default, so that a test names only what it is about:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from queryscope.detectors.finding import Cost, Finding, Mend
+from queryscope.trace.connections import Checkout, Engine, Session, Transaction
 from queryscope.trace.events import (
-    Checkout,
+    ExternalCall,
     Frame,
     Load,
+    LogCall,
     Origin,
     Query,
-    Session,
+    Read,
     Stage,
     TemplateNode,
     Trace,
-    Transaction,
 )
-from queryscope.trace.freeze import parameters_key
+from queryscope.trace.parameters import parameters_key
+from queryscope.trace.sent import in_order, window_of
 
 MS = 1_000_000
 """One millisecond in nanoseconds."""
 BOOK_BY_KEY = 'SELECT "library_book"."id" FROM "library_book" WHERE "library_book"."id" = %s'
 THREAD = 1001
 _KEY = b"tests"
+_numbers: dict[str, int] = {}
 
 
 def a_frame(
@@ -76,7 +79,7 @@ def a_load(
     batched: bool = False,
 ) -> Load:
     """Return what an ORM load filled: by default one book's publisher."""
-    return Load(relation, owner, attribute, parent, parents, parent_query, narrowed, batched)  # type: ignore[arg-type]
+    return Load(relation, owner, attribute, parent, parents, parent_query, narrowed, batched)
 
 
 def a_query(
@@ -110,6 +113,8 @@ def a_query(
     """
     if origin is None or isinstance(origin, int):
         origin = an_origin(41 if origin is None else origin)
+    sent = None if many else in_order(statement, parameters)
+    window = window_of(statement, sent)
     return Query(
         number=number,
         start_ns=start_ns,
@@ -133,7 +138,14 @@ def a_query(
         model=model,
         load=load,
         created=created,
+        values=None if sent is None else tuple(map(_number, sent)),
+        limit=window.limit,
+        offset=window.offset,
     )
+
+
+def _number(value: Any) -> int:
+    return _numbers.setdefault(repr(value), len(_numbers))
 
 
 def some(
@@ -216,13 +228,32 @@ def a_transaction(
     savepoints: int = 0,
     opener: Origin | int | None = None,
     thread: int = THREAD,
+    ending_ns: int = 0,
 ) -> Transaction:
     """Return a transaction that was committed."""
     if opener is None or isinstance(opener, int):
         opener = an_origin(20 if opener is None else opener)
     return Transaction(
-        number, connection, database, started_ns, ended_ns, outcome, savepoints, opener, thread
-    )
+        number, connection, database, started_ns, ended_ns, outcome, savepoints, opener, thread,
+        ending_ns,
+    )  # fmt: skip
+
+
+def an_engine(
+    number: int = 0,
+    *,
+    name: str = "shop",
+    made_ns: int = 0,
+    before: int = 0,
+    pool_number: int = 1,
+    pooled: bool = True,
+    opener: Origin | int | None = None,
+    thread: int = THREAD,
+) -> Engine:
+    """Return an engine that was made, the first of its line."""
+    if opener is None or isinstance(opener, int):
+        opener = an_origin(20 if opener is None else opener)
+    return Engine(number, name, made_ns, before, pool_number, pooled, opener, thread)
 
 
 def a_stage(
@@ -247,6 +278,74 @@ def a_stage(
     )  # fmt: skip
 
 
+def a_log_call(
+    number: int = 0,
+    *,
+    logger: str = "library.views",
+    level: int = 20,
+    count: int = 1,
+    first_ns: int = 0,
+    last_ns: int = MS,
+    duration_ns: int = MS,
+    ways: int = 1,
+    is_own: bool = True,
+    origin: Origin | int | None = None,
+) -> LogCall:
+    """Return a line that logs, called once."""
+    if origin is None or isinstance(origin, int):
+        origin = an_origin(41 if origin is None else origin)
+    return LogCall(
+        number, logger, level, count, first_ns, last_ns, duration_ns, ways, is_own, origin
+    )
+
+
+def an_external_call(
+    number: int = 0,
+    *,
+    start_ns: int = 0,
+    duration_ns: int = 10 * MS,
+    host: str = "api.example.com",
+    error: str | None = None,
+    stage: int = -1,
+    thread: int = THREAD,
+    origin: Origin | int | None = None,
+) -> ExternalCall:
+    """Return an outgoing request that was answered."""
+    if origin is None or isinstance(origin, int):
+        origin = an_origin(41 if origin is None else origin)
+    return ExternalCall(number, start_ns, duration_ns, host, error, stage, thread, origin)
+
+
+def a_read(
+    query: int = 0,
+    *,
+    model: str = "library.Book",
+    path: str = "",
+    rows: int = 20,
+    columns: tuple[str, ...] = ("id", "title", "body"),
+    sizes: tuple[int, ...] = (8, 20, 8_000),
+    keys: tuple[str, ...] = ("id",),
+    read: tuple[str, ...] = ("id", "title"),
+    opaque: bool = False,
+    known: bool = True,
+    alive: bool = False,
+    read_rows: tuple[int, ...] | Mapping[str, int] = (),
+    distinct: int | None = None,
+    before: int | None = None,
+) -> Read:
+    """Return what was read of a statement's rows: by default not the long column.
+
+    ``read_rows`` may tell the number of rows by name, and names what was read then.
+    """
+    if isinstance(read_rows, Mapping):
+        read = tuple(read_rows)
+        read_rows = tuple(read_rows[name] for name in sorted(read_rows))
+    return Read(
+        query, model, path, rows, columns, sizes, keys, tuple(sorted(read)), opaque, known, alive,
+        read_rows, distinct, before,
+    )  # fmt: skip
+
+
 def a_trace(
     *queries: Query,
     id: str = "k3f",  # noqa: A002 - the field's name
@@ -258,6 +357,8 @@ def a_trace(
     checkouts: tuple[Checkout, ...] | list[Checkout] = (),
     transactions: tuple[Transaction, ...] | list[Transaction] = (),
     stages: tuple[Stage, ...] | list[Stage] = (),
+    log_calls: tuple[LogCall, ...] | list[LogCall] = (),
+    external_calls: tuple[ExternalCall, ...] | list[ExternalCall] = (),
     mode: str = "development",
     recording: str = "full",
     **facts: Any,
@@ -279,10 +380,11 @@ def a_trace(
         ends += [item.returned_ns or 0 for item in checkouts]
         ends += [item.ended_ns or 0 for item in transactions]
         ends += [item.start_ns + item.duration_ns for item in stages]
+        ends += [item.end_ns for item in external_calls]
         duration_ns = max(ends) + MS
     return Trace(
         id=id,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         name=name,
         started_at_ns=started_at_ns,
         duration_ns=duration_ns,
@@ -293,6 +395,8 @@ def a_trace(
         checkouts=tuple(item._replace(number=n) for n, item in enumerate(checkouts)),
         transactions=tuple(item._replace(number=n) for n, item in enumerate(transactions)),
         stages=tuple(item._replace(number=n) for n, item in enumerate(stages)),
+        log_calls=tuple(item._replace(number=n) for n, item in enumerate(log_calls)),
+        external_calls=tuple(item._replace(number=n) for n, item in enumerate(external_calls)),
         **facts,
     )
 
@@ -317,8 +421,8 @@ def a_finding(
     return Finding(
         code=code,
         name=name,
-        severity=severity,  # type: ignore[arg-type]
-        confidence=confidence,  # type: ignore[arg-type]
+        severity=severity,
+        confidence=confidence,
         message=message,
         count=count,
         cost=cost or Cost(statements=count, avoidable=count, rows=count, duration_ns=count * MS),

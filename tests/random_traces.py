@@ -10,20 +10,22 @@ from typing import Any, get_args
 from uuid import UUID
 
 from queryscope.detectors.finding import SEVERITIES, Cost, Finding, Mend
+from queryscope.trace.connections import Checkout, Engine, Session, Transaction
 from queryscope.trace.events import (
     NOWHERE,
-    Checkout,
+    Answer,
+    ExternalCall,
     Frame,
     Load,
+    LogCall,
     Origin,
     Query,
+    Read,
     Relation,
-    Session,
     Stage,
     TemplateNode,
     Trace,
     TraceKind,
-    Transaction,
 )
 from queryscope.trace.guard import Failure
 
@@ -119,6 +121,7 @@ class Dice:
             maybe(lambda: self.several(self.value)), number(), maybe(number), maybe(text),
             number(), maybe(number), maybe(number), maybe(number), number(), number(),
             self.origin(), text(), text(), maybe(self.load), maybe(self.frame),
+            maybe(lambda: self.several(number)), maybe(number), maybe(number),
         )  # fmt: skip
 
     def session(self) -> Session:
@@ -143,8 +146,13 @@ class Dice:
         number, text = self.number, self.text
         return Transaction(
             number(), number(), text(), number(), self.maybe(number), text(), number(),
-            self.origin(), number(),
+            self.origin(), number(), number(),
         )  # fmt: skip
+
+    def engine(self) -> Engine:
+        """Return an Engine."""
+        n, text = self.number, self.text
+        return Engine(n(), text(), n(), n(), n(), self.flag(), self.origin(), n())
 
     def stage(self) -> Stage:
         """Return a Stage."""
@@ -152,6 +160,34 @@ class Dice:
         return Stage(
             n(), self.text(), self.text(), n(), n(), n(), n(), n(), n(), n(), n()
         )  # fmt: skip
+
+    def log_call(self) -> LogCall:
+        """Return a LogCall."""
+        n = self.number
+        return LogCall(
+            n(), self.text(), n(), n(), n(), n(), n(), n(), self.flag(), self.origin()
+        )  # fmt: skip
+
+    def external_call(self) -> ExternalCall:
+        """Return an ExternalCall."""
+        n = self.number
+        return ExternalCall(
+            n(), n(), n(), self.text(), self.maybe(self.text), n(), n(), self.origin()
+        )  # fmt: skip
+
+    def read(self) -> Read:
+        """Return what was read of some rows."""
+        n, text, flag = self.number, self.text, lambda: self.chance.random() < 0.5
+        names = tuple(self.text() for _ in range(3))
+        return Read(
+            n(), text(), text(), n(), names, (n(), n(), n()), names[:1], names[1:], flag(), flag(),
+            flag(), (n(), n()), self.maybe(n), self.maybe(n),
+        )  # fmt: skip
+
+    def answer(self) -> Answer:
+        """Return what a request was answered with."""
+        text, flag = self.text, lambda: self.chance.random() < 0.5
+        return Answer(text(), text(), self.number(), text(), text(), flag(), flag())
 
     def trace(self, depth: int = 0) -> Trace:
         """Return a Trace with nested ones."""
@@ -170,7 +206,13 @@ class Dice:
             sessions=self.several(self.session),
             checkouts=self.several(self.checkout),
             transactions=self.several(self.transaction),
+            engines=self.several(self.engine),
             stages=self.several(self.stage),
+            reads=self.several(self.read),
+            unchanged=self.several(lambda: (self.number(), self.number())),
+            answer=self.maybe(self.answer),
+            log_calls=self.several(self.log_call),
+            external_calls=self.several(self.external_call),
             orphans=self.number(),
             dropped={self.text(): self.number() for _ in range(2)},
             unlabelled=self.number(),

@@ -1,8 +1,8 @@
 """The outside programs that some tests need: found, or a reason to skip, or a failure.
 
 With ``QUERYSCOPE_REQUIRE_SERVICES=1``, as in CI, a program that is missing fails the test instead
-of skipping it. Where a database answers can be told by ``QUERYSCOPE_POSTGRESQL_URL`` and
-``QUERYSCOPE_MARIADB_URL``.
+of skipping it. Where a database answers can be told by ``QUERYSCOPE_POSTGRESQL_URL``,
+``QUERYSCOPE_MARIADB_URL`` and ``QUERYSCOPE_REDIS_URL``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from urllib.parse import SplitResult, urlsplit
 import psycopg
 import pymysql
 import pytest
+import redis
 
 POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/queryscope_tests"
 MARIADB = "mysql://root@127.0.0.1:3306/queryscope_tests"
+REDIS = "redis://127.0.0.1:6379/0"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 # A local server answers in milliseconds; one that is not there must not hold up the suite.
@@ -34,6 +36,11 @@ def postgresql_url() -> str:
 def mariadb_url() -> str:
     """Return the URL of an existing MariaDB database, made if the server had none."""
     return _url("MariaDB", os.environ.get("QUERYSCOPE_MARIADB_URL", MARIADB))
+
+
+def redis_url() -> str:
+    """Return the URL of a Redis database; who uses it deletes the keys that it made."""
+    return _url("Redis", os.environ.get("QUERYSCOPE_REDIS_URL", REDIS))
 
 
 def chromium_path() -> str:
@@ -59,9 +66,11 @@ def _refusal(name: str, url: str) -> str | None:
     try:
         if name == "PostgreSQL":
             _make_postgresql(where)
+        elif name == "Redis":
+            _ask_redis(url)
         else:
             _make_mariadb(where)
-    except (psycopg.Error, pymysql.Error) as error:
+    except (psycopg.Error, pymysql.Error, redis.RedisError) as error:
         text = " ".join(str(error).split())
         if "refused" in text or "timeout" in text or "timed out" in text:
             return "did not answer"
@@ -96,6 +105,11 @@ def _make_mariadb(where: SplitResult) -> None:
     with connection, connection.cursor() as cursor:
         cursor.execute("SET sql_notes = 0")  # "database exists" would come as a warning
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{where.path.strip('/')}`")
+
+
+def _ask_redis(url: str) -> None:
+    with redis.Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT_S) as client:
+        client.ping()
 
 
 def _missing(reason: str) -> NoReturn:

@@ -121,6 +121,61 @@ def test_refusal_is_reported_and_import_succeeds():
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
 
 
+def test_watch_that_ended_hooks_no_django():
+    """Django, imported but not set up when the watch ends, is as it was, also after its set-up."""
+    program = """
+    import sys
+    from django.apps.registry import Apps
+    from django.conf import settings
+
+    original = Apps.populate
+    from queryscope.imports import OrmWatch
+
+    watch = OrmWatch()
+    watch.begin()
+    assert Apps.populate is not original
+    watch.end()
+    assert Apps.populate is original
+    import django
+    settings.configure()
+    django.setup()
+    assert "queryscope.django.hooks" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_watches_that_overlap_leave_nothing(first):
+    """Whichever of two ends first, the other goes on, and after both nothing is left."""
+    program = f"""
+    import sys
+    from django.apps.registry import Apps
+    from django.conf import settings
+
+    original = Apps.populate
+    from queryscope.imports import OrmWatch
+
+    told = []
+    watches = [OrmWatch(then=lambda: told.append("one")), OrmWatch(then=lambda: told.append("two"))]
+    for watch in watches:
+        watch.begin()
+    watches[{first}].end()
+    assert Apps.populate.__wrapped__ is original
+    watches[{1 - first}].end()
+    assert Apps.populate is original
+
+    for watch in watches:
+        watch.begin()
+    watches[{first}].end()
+    import django
+    settings.configure()
+    django.setup()
+    assert told == [["two", "one"][{first}]], told
+    assert Apps.populate is original
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+
+
 def test_django_is_hooked_when_it_is_set_up():
     """Importing Django installs nothing; setting it up does, and its own method is put back."""
     program = """

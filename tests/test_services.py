@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pymysql
 import pytest
+import redis
 
 from tests import services
 
@@ -25,8 +26,9 @@ def closed_port():
     [
         ("QUERYSCOPE_POSTGRESQL_URL", "postgresql", services.postgresql_url, "PostgreSQL"),
         ("QUERYSCOPE_MARIADB_URL", "mysql", services.mariadb_url, "MariaDB"),
+        ("QUERYSCOPE_REDIS_URL", "redis", services.redis_url, "Redis"),
     ],
-    ids=["postgresql", "mariadb"],
+    ids=["postgresql", "mariadb", "redis"],
 )
 class TestDatabaseThatIsMissing:
     def test_without_requirement_skips(self, monkeypatch, closed_port, variable, scheme, ask, name):
@@ -74,3 +76,10 @@ def test_mariadb_that_answers_is_usable():
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT DATABASE()")
         assert cursor.fetchone() == (name,)
+
+
+def test_redis_that_answers_is_usable():
+    """The database behind the URL takes a key and gives it back."""
+    with redis.Redis.from_url(services.redis_url()) as client:
+        client.set("queryscope-tests", "here", ex=60)
+        assert client.getdel("queryscope-tests") == b"here"

@@ -37,13 +37,14 @@ def scope_of(path, method="GET", headers=(), **more):
     }
 
 
-async def call(app, path="/", *, leave_after=None, **scope):
+async def call(app, path="/", *, leave_after=None, body=b"", **scope):
     """Make one request and return its Answer.
 
     Args:
         app: The application.
         path: What is asked for.
         leave_after: Messages after which the client is gone; None: it waits for all.
+        body: What is sent along.
         scope: More of ``scope_of``.
     """
     messages = []
@@ -54,7 +55,7 @@ async def call(app, path="/", *, leave_after=None, **scope):
         nonlocal asked
         if not asked:
             asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
         await gone.wait()
         return {"type": "http.disconnect"}
 

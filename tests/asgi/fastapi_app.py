@@ -8,38 +8,18 @@ from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends, FastAPI
 from fastapi.responses import StreamingResponse
-from sqlalchemy import ForeignKey, create_engine, func, select
-from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
 
 import queryscope
+from tests.frameworks.volumes import Base, Shelf, Volume
 
 PATH = os.environ["FASTAPI_SHOP"]
 
 engine = create_async_engine(f"sqlite+aiosqlite:///{PATH}")
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 sync_engine = create_engine(f"sqlite:///{PATH}")
-
-
-class Base(AsyncAttrs, DeclarativeBase):
-    """What the models have in common."""
-
-
-class Shelf(Base):
-    """Has volumes."""
-
-    __tablename__ = "shelf"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-
-
-class Volume(Base):
-    """Stands on a shelf."""
-
-    __tablename__ = "volume"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    shelf_id: Mapped[int] = mapped_column(ForeignKey("shelf.id"))
-    shelf: Mapped[Shelf] = relationship()
 
 
 def fill():

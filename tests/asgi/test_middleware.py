@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 import queryscope
 from queryscope.errors import SettingsError
 from queryscope.store.file import Store
-from queryscope.trace.recorder import recording
+from queryscope.trace.scope import recording
 from tests.asgi.caller import call, scope_of
 from tests.asgi.conftest import SETTINGS
 from tests.sqlalchemy.shop import Author

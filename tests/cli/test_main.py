@@ -149,6 +149,8 @@ def test_interrupt_is_quiet(store_path, tmp_path):
     child = subprocess.Popen(
         [*MODULE, "--store", str(store_path), "report", "--output", str(pipe)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # A shell has its background jobs, and so us, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )  # fmt: skip
     # It waits for a reader of the pipe, which never comes: when it waits there, interrupt it.
     deadline = time.monotonic() + 30

@@ -32,7 +32,7 @@ def test_all_codes_have_a_line(capsys):
 
 def test_unknown_code_names_nearest(capsys):
     """A code that does not exist is refused with the nearest one."""
-    assert main(["rule", "QS1011"]) == 2
+    assert main(["rule", "QS6011"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "There is no detector 'QS1011'. Did you mean 'QS101'?" in captured.err
+    assert "There is no detector 'QS6011'. Did you mean 'QS601'?" in captured.err

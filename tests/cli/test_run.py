@@ -82,7 +82,14 @@ def script(folder, text, name="script.py"):
 
 def stored(path=".queryscope/traces.db"):
     """Return the summaries of the stored Traces, the oldest first."""
-    return sorted(Store(path).list(100, None, None), key=lambda item: item.started_at_ns)
+    with contextlib.closing(Store(path)) as store:
+        return sorted(store.list(100, None, None), key=lambda item: item.started_at_ns)
+
+
+def trace_of(summary):
+    """Return the whole stored Trace of a summary."""
+    with contextlib.closing(Store(".queryscope/traces.db")) as store:
+        return store.get(summary.id).trace
 
 
 def stored_when(enough):
@@ -105,6 +112,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def heeds_interrupts():
+    """Let a child heed SIGINT, which a shell has its background jobs ignore, and so us."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Server:
     """A server under ``queryscope run``; killed at the end with every child that it made."""
 
@@ -117,6 +129,7 @@ class Server:
             stdout=self.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=heeds_interrupts,  # noqa: PLW1509 - no thread of ours starts another
         )
 
     def __enter__(self):
@@ -214,7 +227,7 @@ def test_failed_script_keeps_its_error(folder):
     path = script(folder, "import engine\nengine.ask(2)\nraise LookupError('mine')")
     assert "LookupError: mine" in run("python", path, code=1)
     (found,) = stored()
-    assert Store(".queryscope/traces.db").get(found.id).trace.error == "LookupError: mine"
+    assert trace_of(found).error == "LookupError: mine"
 
 
 def test_module_and_blocks_are_named(folder):
@@ -232,7 +245,7 @@ def test_module_and_blocks_are_named(folder):
     run("python", "-m", "job")
     (found,) = stored()
     assert (found.name, found.statements) == ("python -m job", 3)
-    (child,) = Store(".queryscope/traces.db").get(found.id).trace.children
+    (child,) = trace_of(found).children
     assert (child.name, child.statements) == ("nightly", 2)
 
 
@@ -471,7 +484,7 @@ def test_settings_stay_as_they_are(folder, listed):
         )
         (found,) = stored_when(lambda found: len(found) == 1)
     assert (found.name, found.statements) == ("GET /look/<int:number>/", 1)
-    assert not Store(".queryscope/traces.db").get(found.id).trace.children
+    assert not trace_of(found).children
 
 
 def test_settings_of_the_project_are_in_force(folder):
@@ -570,7 +583,7 @@ def test_flask_with_our_middleware_is_recorded_once(folder, wrapped):
     run("python", path)
     (found,) = stored()
     assert (found.kind, found.name, found.statements) == ("request", "GET /", 2)
-    assert not Store(".queryscope/traces.db").get(found.id).trace.children
+    assert not trace_of(found).children
 
 
 def test_two_flask_applications_record_apart(folder):

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from queryscope.detectors.registry import judge
+from queryscope.detectors.registry import Case, judge, judge_traffic
+from queryscope.detectors.traffic import Traffic
 from queryscope.trace.events import Frame
+from queryscope.trace.repeats import Repeats
+from tests.builders import a_trace
 
-REPETITION = ("QS101", "QS102", "QS103", "QS104", "QS105", "QS107", "QS201", "QS202")
+REPETITION = (
+    "QS101",
+    "QS102",
+    "QS103",
+    "QS104",
+    "QS105",
+    "QS106",
+    "QS107",
+    "QS108",
+    "QS201",
+    "QS202",
+    "QS203",
+    "QS204",
+    "QS207",
+    "QS208",
+    "QS507",
+    "QS511",
+)
 
 
 def said(trace, *codes, **chosen):
@@ -30,6 +50,11 @@ def check_found(trace, code, count=None, **chosen):
     assert [finding.code for finding in findings] == [code], [f.message for f in findings]
     assert count is None or findings[0].count == count, findings[0].message
     return findings[0]
+
+
+def found_by(detector, trace, **chosen):
+    """Return what one detector says about a Trace, whatever others say of the same facts."""
+    return list(detector.detect(Case(trace, Repeats.of(trace), chosen)))
 
 
 class Source:
@@ -59,3 +84,27 @@ class Source:
         lines[-1] = lines[-1][: frame.end_column]
         lines[0] = lines[0][frame.column :]
         return b"\n".join(lines).decode()
+
+
+def found_over(traces, code, **chosen):
+    """Return the findings of a code over several Traces."""
+    failures = []
+    traffic = Traffic.of(traces, chosen)
+    findings = judge_traffic(traffic, on_failure=lambda *failure: failures.append(failure))
+    assert failures == []
+    return [finding for finding in findings if finding.code == code]
+
+
+def requests(times, make, *, kind="request", method="GET", route="books/<int:pk>/"):
+    """Return Traces of one endpoint, a minute apart; ``make`` gives the queries of the n-th."""
+    return [
+        a_trace(
+            *make(n),
+            id=f"t{n}",
+            kind=kind,
+            name=f"{method} /{route}",
+            started_at_ns=1_700_000_000_000_000_000 + n * 60_000_000_000,
+            attributes={"method": method, "route": route, "path": f"/books/{n}/"},
+        )
+        for n in range(times)
+    ]

@@ -9,7 +9,6 @@ name, ``# mend`` the line to edit. All of it runs in light and in full recording
 
 from __future__ import annotations
 
-import inspect
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,12 +20,13 @@ from django.core.paginator import Paginator
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.db.models import Count, F, Prefetch, Sum, prefetch_related_objects
 from django.db.models.signals import post_save
-from django.template import engines
 from rest_framework import serializers
 
-from queryscope.django import hooks
 from queryscope.trace.events import TemplateNode
+from tests.detectors import on_django
 from tests.detectors.judging import check_clean, check_found, said
+from tests.detectors.on_django import render, run
+from tests.detectors.scenarios import Scenarios, marked
 from tests.django.conftest import make_books
 from tests.django.library.models import Author, Book, BookDetail, Genre, Publisher, Review, Tag
 from tests.django.recorded import recorded
@@ -34,62 +34,20 @@ from tests.django.recorded import recorded
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=["light", "full"])
-def recording(request):
-    """Both recordings, with the hooks put in for the test."""
-    hooks.install(full=request.param == "full")
-    yield request.param
-    hooks.uninstall()
-
-
-def run(function, recording):
-    """Return the Trace of a function, called on six books with every relation filled."""
-    make_books()
-    with recorded(recording) as result:
-        function()
-    return result.trace
-
-
 class Dirty(NamedTuple):
-    """A function and what has to be said about it."""
+    """A function and what is said; without ``light``, light recording cannot know the line."""
 
     function: object
     code: str
     count: int
-    write: str
-    light: bool
-    confidence: str
+    write: str | None = None
+    light: bool = True
+    confidence: str = "high"
 
 
-DIRTY = []
-CLEAN = []
-
-
-def dirty(code, count, write=None, *, light=True, confidence="high"):
-    """Say what is found; without ``light``, light recording cannot know the line to mend."""
-
-    def register(function):
-        DIRTY.append(Dirty(function, code, count, write, light, confidence))
-        return function
-
-    return register
-
-
-def clean(function):
-    """Say that nothing is found."""
-    CLEAN.append(function)
-    return function
-
-
-def marked(function, mark):
-    """Return the numbers of the lines of a function that carry a mark."""
-    lines, start = inspect.getsourcelines(function)
-    return [n for n, line in enumerate(lines, start) if f"# {mark}" in line or f", {mark}" in line]
-
-
-def render(text, **context):
-    """Render a Django template made from a string."""
-    return engines["django"].from_string(text).render(context)
+recording = on_django.recording
+SCENARIOS = Scenarios(Dirty)
+dirty, clean = SCENARIOS.dirty, SCENARIOS.clean
 
 
 # -- relations --------------------------------
@@ -557,11 +515,16 @@ def length_then_rows():
         list(books)
 
 
-@clean
+@dirty("QS207", 2, "if rows:")
 def existence_then_rows():
     books = Book.objects.filter(title__contains="book")
-    if books.exists():
+    if books.exists():  # mend, ran
         list(books)
+
+
+@clean
+def existence_alone():
+    return "some" if Book.objects.filter(title__contains="book").exists() else "none"
 
 
 PREFETCH = 'Prefetch("reviews", queryset=Review.objects.filter(...), to_attr="wanted_reviews")'
@@ -821,7 +784,7 @@ def many_rows_in_one_executemany():
 # -- the tests --------------------------------
 
 
-@pytest.mark.parametrize("case", DIRTY, ids=lambda case: case.function.__name__)
+@pytest.mark.parametrize("case", SCENARIOS.cases, ids=lambda case: case.function.__name__)
 def test_dirty_code_is_found(case, recording):
     """One finding: the right code, count, lines and words."""
     trace = run(case.function, recording)
@@ -838,7 +801,7 @@ def test_dirty_code_is_found(case, recording):
         assert [finding.mend.at.line] == mend
 
 
-@pytest.mark.parametrize("function", CLEAN, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("function", SCENARIOS.innocent, ids=lambda function: function.__name__)
 def test_clean_code_is_silent(function, recording):
     """Repaired code and what only looks like a loop: not even an info."""
     check_clean(run(function, recording))

@@ -9,7 +9,6 @@ name, ``# mend`` the line to edit. All of it runs in light and in full recording
 
 from __future__ import annotations
 
-import inspect
 from contextvars import copy_context
 from threading import Thread
 from typing import NamedTuple
@@ -30,42 +29,11 @@ from sqlalchemy.orm import (
     with_parent,
 )
 
-import queryscope.sqlalchemy as adapter
-from queryscope.trace.freeze import freeze
-from queryscope.trace.recorder import ACTIVE, Recorder
+from tests.detectors import on_sqlalchemy
 from tests.detectors.judging import check_clean, check_found, said
+from tests.detectors.on_sqlalchemy import run
+from tests.detectors.scenarios import Scenarios, marked
 from tests.sqlalchemy.shop import Author, Book, Letter, Note, Novel, Portrait, Tag, fill
-
-
-@pytest.fixture(params=["light", "full"])
-def recording(request):
-    """Both recordings, with the hooks put in for the test."""
-    token = ACTIVE.set(None)
-    adapter.install()
-    yield request.param
-    adapter.uninstall()
-    ACTIVE.reset(token)
-
-
-@pytest.fixture
-def engine(tmp_path):
-    """An engine with the shop: 3 authors, 7 books, one of them a novel."""
-    made = create_engine(f"sqlite:///{tmp_path / 'shop.db'}")
-    fill(made)
-    yield made
-    made.dispose()
-
-
-def run(function, engine, recording):
-    """Return the Trace of a function that is given a session."""
-    recorder = Recorder("block", "test", full=recording == "full", mode="tests")
-    recorder.open()
-    try:
-        with Session(engine) as session:
-            function(session)
-    finally:
-        recorder.close()
-    return freeze(recorder)
 
 
 class Dirty(NamedTuple):
@@ -74,34 +42,14 @@ class Dirty(NamedTuple):
     function: object
     code: str
     count: int
-    write: str
-    confidence: str
+    write: str | None = None
+    confidence: str = "high"
 
 
-DIRTY = []
-CLEAN = []
-
-
-def dirty(code, count, write=None, *, confidence="high"):
-    """Say what is found."""
-
-    def register(function):
-        DIRTY.append(Dirty(function, code, count, write, confidence))
-        return function
-
-    return register
-
-
-def clean(function):
-    """Say that nothing is found."""
-    CLEAN.append(function)
-    return function
-
-
-def marked(function, mark):
-    """Return the numbers of the lines of a function that carry a mark."""
-    lines, start = inspect.getsourcelines(function)
-    return [n for n, line in enumerate(lines, start) if f"# {mark}" in line or f", {mark}" in line]
+recording = on_sqlalchemy.recording
+engine = on_sqlalchemy.engine
+SCENARIOS = Scenarios(Dirty)
+dirty, clean = SCENARIOS.dirty, SCENARIOS.clean
 
 
 # -- relations ----------------------------------------------------------------
@@ -478,11 +426,11 @@ def same_row_on_two_lines(session):
     session.scalars(select(Tag).where(Tag.name == "tag 1")).one()  # mend, ran
 
 
-@dirty("QS201", 2)
+@dirty("QS208", 2, "session")
 def same_row_in_two_sessions(session):
     session.get(Author, 1)
-    with Session(session.get_bind()) as other:
-        other.get(Author, 1)  # mend, ran
+    with Session(session.get_bind()) as other:  # mend
+        other.get(Author, 1)  # ran
 
 
 @clean
@@ -521,14 +469,14 @@ def flush_of_each_object(session):
         session.flush()  # ran
 
 
-@dirty("QS107", 6, "session.add_all(objects)", confidence="medium")
+@dirty("QS507", 6, "session.commit()")
 def commit_of_each_object(session):
     for number in range(6):  # mend
         session.add(Tag(name=f"new {number}"))
         session.commit()  # ran
 
 
-@dirty("QS107", 6, "session.add_all(objects)", confidence="medium")
+@dirty("QS511", 6, "with session.no_autoflush:", confidence="medium")
 def autoflush_of_each_object(session):
     for number in range(6):  # mend
         session.add(Tag(name=f"new {number}"))
@@ -596,7 +544,7 @@ def savepoint_around_each_row(session):
 # -- the tests ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", DIRTY, ids=lambda case: case.function.__name__)
+@pytest.mark.parametrize("case", SCENARIOS.cases, ids=lambda case: case.function.__name__)
 def test_dirty_code_is_found(case, engine, recording):
     """One finding: the right code, count, lines and words."""
     finding = check_found(run(case.function, engine, recording), case.code, case.count)
@@ -611,7 +559,7 @@ def test_dirty_code_is_found(case, engine, recording):
         assert [finding.mend.at.line] == mend
 
 
-@pytest.mark.parametrize("function", CLEAN, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("function", SCENARIOS.innocent, ids=lambda function: function.__name__)
 def test_clean_code_is_silent(function, engine, recording):
     """Repaired code and what only looks like a loop: not even an info."""
     check_clean(run(function, engine, recording))

@@ -21,7 +21,8 @@ import queryscope.sqlalchemy as adapter
 from queryscope.detectors.registry import judge
 from queryscope.trace.freeze import freeze
 from queryscope.trace.pool import most_held
-from queryscope.trace.recorder import ACTIVE, Recorder
+from queryscope.trace.recorder import Recorder
+from tests.recording import hooked
 
 IDLE_S = 0.12
 ASK = text("SELECT 1 FROM book WHERE id = 1")
@@ -30,11 +31,8 @@ ASK = text("SELECT 1 FROM book WHERE id = 1")
 @pytest.fixture(autouse=True)
 def hooks():
     """The adapter's hooks, put in and taken out around every test."""
-    token = ACTIVE.set(None)
-    adapter.install()
-    yield
-    adapter.uninstall()
-    ACTIVE.reset(token)
+    with hooked(adapter.install, adapter.uninstall):
+        yield
 
 
 @pytest.fixture

@@ -224,7 +224,10 @@ def test_loop_in_library_code_alone_is_found():
     ("view", "named"),
     [
         ("library.api.BookViewSet", "get_queryset() of library.api.BookViewSet"),
-        ("django.contrib.admin.options.changelist_view", "get_queryset() of the admin class"),
+        (
+            "django.contrib.admin.options.changelist_view",
+            "list_select_related or get_queryset() of the admin class",
+        ),
         ("", "get_queryset() of the view"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import a_frame, a_node, a_session, a_trace, an_origin, some
+from tests.builders import a_frame, a_load, a_node, a_session, a_trace, an_origin, some
 from tests.detectors.judging import check_clean, check_found
 
 BY_KEY = 'SELECT * FROM "library_book" WHERE "library_book"."id" = %s'
@@ -87,6 +87,16 @@ def test_walk_by_calling_itself_is_clean():
         for n, query in enumerate(lookups(8, None))
     ]
     check_clean(a_trace(*queries))
+
+
+def test_values_of_one_row_on_several_lines_are_clean():
+    """A page asks for its user's books of three kinds, on three lines."""
+    load = a_load("books", relation="reverse", owner="library.Reader", parent=0, narrowed=True)
+    queries = [
+        query._replace(origin=an_origin(41 + n), load=load)
+        for n, query in enumerate(lookups(3, None, operation="iterate"))
+    ]
+    check_clean(a_trace(*queries, mode="tests"))
 
 
 def test_few_keys_from_callbacks_are_clean():
@@ -225,3 +235,19 @@ def test_same_loop_of_one_helper_is_one_finding(places):
     queries = [query for origin in callers for query in lookups(4, origin)]
     finding = check_found(a_trace(*queries), "QS102", 8)
     assert finding.evidence["also at"]
+
+
+def test_relation_of_one_row_by_keys_of_a_loop_is_found(places):
+    """``reader.books.filter(genre=genre)`` for each genre looks up by genre."""
+    load = a_load("books", relation="reverse", owner="library.Reader", parent=0, narrowed=True)
+    queries = lookups(6, places.loop, operation="iterate", load=load)
+    assert "6 different keys" in check_found(a_trace(*queries), "QS102", 6).message
+
+
+def test_cached_values_that_ask_each_other_are_found():
+    """A serializer asks each row for a value that is made of another: one depth, many keys."""
+    cached = a_frame(5, function="cached")
+    origin = an_origin(
+        a_frame(9, function="votes"), cached, a_frame(14, function="total"), cached, 41
+    )
+    check_found(a_trace(*lookups(12, origin)), "QS102", 12)

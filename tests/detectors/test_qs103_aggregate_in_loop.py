@@ -79,6 +79,17 @@ def test_counts_on_several_lines_are_clean():
     check_clean(a_trace(*queries, mode="tests"))
 
 
+def of_reader(n, origin):
+    """Return the COUNT of a reader's reviews of one book."""
+    load = a_load("reviews", relation="reverse", owner="library.Reader", parent=0, narrowed=True)
+    return a_query(COUNT, operation="count", parameters=(0, n), load=load, origin=origin)
+
+
+def test_counts_of_one_row_on_several_lines_are_clean():
+    """A profile counts what its user did, one kind after the other."""
+    check_clean(a_trace(*(of_reader(n, 40 + n) for n in range(4)), mode="tests"))
+
+
 # -- guilty -------------------------------------------------------------------------------------
 
 
@@ -146,3 +157,9 @@ def test_same_aggregate_in_loop_is_invariant(places):
     """Equal parameters on every turn are another code's business."""
     queries = some(4, COUNT, operation="count", origin=places.loop)
     check_found(a_trace(*queries), "QS202", 4)
+
+
+def test_counts_of_one_row_by_keys_of_a_loop_are_found(places):
+    """``reader.reviews.filter(book=book).count()`` for each book: keys differ, not rows."""
+    finding = check_found(a_trace(*(of_reader(n, places.loop) for n in range(6))), "QS103", 6)
+    assert "in the loop at" in finding.message

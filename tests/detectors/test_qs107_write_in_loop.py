@@ -78,6 +78,33 @@ def test_loop_of_a_test_is_clean(tmp_path):
     check_found(a_trace(*writes(9, called), kind="test"), "QS107", 9)
 
 
+BATCHES = """\
+def nightly(batches):
+    for batch in batches:
+        one(batch)
+        bare(batch)
+
+
+def one(batch):
+    with queryscope.profile("batch"):
+        save(batch)
+
+
+def bare(batch):
+    with lock:
+        save_bare(batch)
+"""
+
+
+def test_loop_around_the_trace_is_clean(tmp_path):
+    """A caller of what makes the Trace turns around it, and counts where nothing makes one."""
+    batches = Source(tmp_path, BATCHES)
+    outside = an_origin(batches.frame("save(batch)"), batches.frame("one(batch)"))
+    check_clean(a_trace(*writes(6, outside)))
+    inside = an_origin(batches.frame("save_bare(batch)"), batches.frame("bare(batch)"))
+    check_found(a_trace(*writes(6, inside)), "QS107", 6)
+
+
 def test_data_migration_is_clean(tmp_path):
     """A migration runs once."""
     folder = tmp_path / "migrations"

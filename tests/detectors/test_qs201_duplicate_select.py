@@ -128,12 +128,12 @@ def test_user_read_by_two_helpers_is_found():
     assert "app/access.py:7" in finding.mend.how
 
 
-def test_row_read_in_two_sessions_is_found():
-    """The sessions do not matter: the row was known."""
+def test_row_read_in_two_sessions_is_left_to_its_own_code():
+    """QS208 says which session to hand on."""
     trace = a_trace(
         account(41, session=0), account(42, session=1), sessions=[a_session(), a_session()]
     )
-    check_found(trace, "QS201", 2)
+    check_found(trace, "QS208", 2)
 
 
 def test_callers_of_one_helper_are_named():

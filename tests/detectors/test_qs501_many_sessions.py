@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from queryscope.detectors import qs501_many_sessions as detector
-from queryscope.detectors.registry import Case
-from queryscope.trace.repeats import Repeats
 from tests.builders import (
     MS,
     a_checkout,
@@ -16,11 +16,9 @@ from tests.builders import (
     a_trace,
     an_origin,
 )
+from tests.detectors.judging import found_by
 
-
-def found(trace, **chosen):
-    """Return what the detector says about a Trace."""
-    return list(detector.detect(Case(trace, Repeats.of(trace), chosen)))
+found = partial(found_by, detector)
 
 
 def check_clean(**facts):
@@ -44,6 +42,31 @@ def main_session(**facts):
 def test_one_session_is_clean():
     """One session is what a request should have."""
     check_clean(sessions=[main_session()])
+
+
+def test_session_that_asks_the_server_for_its_version_is_none():
+    """Django on MariaDB opens a connection for that, before a thread's first ``annotate()``."""
+    trace = a_trace(
+        a_query("SELECT VERSION(), @@sql_mode", session=0),
+        a_query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", session=1),
+        a_query(session=1),
+        sessions=[
+            a_session(closed_ns=2 * MS, framework="django"),
+            a_session(opened_ns=3 * MS, framework="django"),
+        ],
+    )
+    assert found(trace) == []
+
+
+def test_session_whose_catalogue_statement_is_not_its_only_one_counts():
+    """Asking for the version first does not make a session innocent."""
+    trace = a_trace(
+        a_query("SELECT VERSION()", session=0),
+        a_query(session=0),
+        a_query(session=1),
+        sessions=[a_session(closed_ns=9 * MS), a_session(opened_ns=3 * MS, opener=21)],
+    )
+    assert [item.code for item in found(trace)] == ["QS501"]
 
 
 def test_no_session_is_clean():
@@ -149,6 +172,21 @@ def test_each_opener_is_a_finding_of_its_own():
     assert sorted(item.origin.first.line for item in findings) == [42, 43, 44, 45]
     assert {item.severity for item in findings} == {"critical"}
     assert all(item.evidence["kept_session"] == "library/views.py:20" for item in findings)
+
+
+@pytest.mark.parametrize("longer", [0, 1])
+def test_session_to_keep_does_not_hang_on_its_time(longer):
+    """Of sessions one after the other that with most statements is kept, else the first."""
+    lives = [(0, 4 * MS), (5 * MS, 9 * MS + longer * 3)]
+    sessions = [
+        a_session(opened_ns=opened, closed_ns=closed - (not longer), opener=40 + n)
+        for n, (opened, closed) in enumerate(lives)
+    ]
+    (finding,) = found(a_trace(sessions=sessions))
+    assert finding.origin.first.line == 41
+    busy = [a_query(session=0), a_query(session=1), a_query(session=1)]
+    (finding,) = found(a_trace(*busy, sessions=sessions))
+    assert finding.origin.first.line == 40
 
 
 def test_session_held_beside_another_is_critical():

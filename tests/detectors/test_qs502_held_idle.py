@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 
 from queryscope.detectors import qs502_held_idle as detector
-from queryscope.detectors.registry import Case
 from queryscope.trace.events import NOWHERE
-from queryscope.trace.repeats import Repeats
+from queryscope.trace.pool import LOAD_NS_PER_ROW
 from tests.builders import (
     MS,
     a_checkout,
@@ -21,11 +21,9 @@ from tests.builders import (
     a_transaction,
     an_origin,
 )
+from tests.detectors.judging import found_by
 
-
-def found(trace, **chosen):
-    """Return what the detector says about a Trace."""
-    return list(detector.detect(Case(trace, Repeats.of(trace), chosen)))
+found = partial(found_by, detector)
 
 
 def at(start_ms, took_ms=1, **facts):
@@ -141,7 +139,7 @@ def test_rendering_with_the_connection_is_found():
     (finding,) = found(trace)
     assert finding.origin.first.line == 20
     assert (finding.severity, finding.count) == ("warning", 1)
-    assert finding.cost.connection_ns == 78 * MS - detector.LOAD_NS_PER_ROW
+    assert finding.cost.connection_ns == 78 * MS - LOAD_NS_PER_ROW
     assert finding.evidence["stage"] == "rendering"
     assert finding.evidence["idle_after"] == "library/loads.py:7"
     assert (finding.mend.at, finding.mend.write) == (view, "session.close()")
@@ -171,6 +169,7 @@ def test_connection_taken_too_early_is_found():
 def test_connection_never_used_is_found():
     """A connection without any statement was idle all the time."""
     (finding,) = found(a_trace(checkouts=[out(0, 100)]))
+    assert finding.confidence == "medium"  # a cursor of the driver's own may have been at work
     assert finding.cost.connection_ns == 100 * MS
 
 
@@ -181,10 +180,10 @@ def test_slow_loop_of_long_pauses_is_found():
 
 
 def test_busy_loops_do_not_hide_the_rendering():
-    """Thirty statements over a network make the share small, and the 40 ms still count."""
+    """Thirty statements over a network make the share small, and the 60 ms still count."""
     queries = [at(n * 4, 3.5) for n in range(30)]
-    (finding,) = found(a_trace(*queries, checkouts=[out(0, 160)]))
-    assert 39 * MS < finding.cost.connection_ns < 41 * MS
+    (finding,) = found(a_trace(*queries, checkouts=[out(0, 180)]))
+    assert 59 * MS < finding.cost.connection_ns < 61 * MS
 
 
 def test_idle_transaction_without_a_pool_is_found():
@@ -226,10 +225,10 @@ def test_where_nobody_waits_it_is_information(facts):
     assert finding.severity == "info"
 
 
-@pytest.mark.parametrize(("mode", "flagged"), [("development", 1), ("tests", 1), ("production", 0)])
-def test_threshold_depends_on_the_mode(mode, flagged):
-    """30 ms are told where the data is small, and not in production."""
-    assert len(found(a_trace(at(1), checkouts=[out(0, 32)], mode=mode))) == flagged
+@pytest.mark.parametrize("mode", ["development", "tests", "production"])
+def test_what_a_busy_machine_takes_is_clean(mode):
+    """A thread that waits for the processor for a moment looks idle: 40 ms are no finding."""
+    assert found(a_trace(at(1), checkouts=[out(0, 42)], mode=mode)) == []
 
 
 @pytest.mark.parametrize(

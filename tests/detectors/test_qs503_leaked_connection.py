@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from queryscope.detectors import qs503_leaked_connection as detector
-from queryscope.detectors.registry import Case
 from queryscope.trace.events import NOWHERE
-from queryscope.trace.repeats import Repeats
-from tests.builders import MS, a_checkout, a_session, a_trace
+from tests.builders import MS, a_checkout, a_session, a_stage, a_trace
+from tests.detectors.judging import found_by
 
-
-def found(trace):
-    """Return what the detector says about a Trace."""
-    return list(detector.detect(Case(trace, Repeats.of(trace))))
+found = partial(found_by, detector)
 
 
 def leaked(**facts):
@@ -61,6 +59,20 @@ def test_raw_connection_left_open_is_found():
     """A connection without a session is mended with engine.connect()."""
     (finding,) = found(a_trace(checkouts=[leaked()]))
     assert finding.mend.write == "with engine.connect() as connection:"
+
+
+def test_thread_of_a_django_request_must_close_its_own():
+    """Django closes what its own threads took; a thread of the view's takes one from the pool."""
+    stages = [a_stage("middleware", kind="middleware"), a_stage("view", kind="view", number=1)]
+    session = a_session(framework="django", closed_ns=None)
+    own = a_trace(sessions=[session], checkouts=[leaked(session=0)], stages=stages)
+    assert found(own) == []
+    checkout = leaked(session=0, thread=99)
+    trace = a_trace(sessions=[session], checkouts=[checkout], stages=stages)
+    (finding,) = found(trace)
+    assert finding.mend.write == 'connections["default"].close()'
+    in_tests = a_trace(sessions=[session], checkouts=[checkout], stages=stages, mode="tests")
+    assert found(in_tests) == []
 
 
 def test_leaks_of_one_line_are_one_finding():

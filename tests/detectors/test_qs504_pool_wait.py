@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from queryscope.detectors import qs504_pool_wait as detector
-from queryscope.detectors.registry import Case
-from queryscope.trace.repeats import Repeats
 from tests.builders import MS, a_checkout, a_trace
+from tests.detectors.judging import found_by
+
+found = partial(found_by, detector)
 
 TIMEOUT = "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 0 reached"
-
-
-def found(trace, **chosen):
-    """Return what the detector says about a Trace."""
-    return list(detector.detect(Case(trace, Repeats.of(trace), chosen)))
 
 
 @pytest.mark.parametrize(
@@ -24,11 +22,12 @@ def found(trace, **chosen):
         a_checkout(waited_ns=9 * MS),
         a_checkout(connect_ns=500 * MS),
         a_checkout(got_ns=None, returned_ns=None, error="OperationalError: connection refused"),
+        a_checkout(got_ns=None, returned_ns=None, connect_ns=9 * MS, error="ConnectionTimeout: x"),
     ],
-    ids=["at once", "short wait", "new connection", "refused"],
+    ids=["at once", "short wait", "new connection", "refused", "no answer"],
 )
 def test_checkout_that_did_not_wait_is_clean(checkout):
-    """Opening a connection is not waiting, nor is a database that refuses one."""
+    """Opening a connection is not waiting, nor a database that refuses one or is silent."""
     assert found(a_trace(checkouts=[checkout])) == []
 
 

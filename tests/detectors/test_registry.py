@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from queryscope.detectors import qs101_n_plus_one, qs201_duplicate_select
-from queryscope.detectors.registry import Case, judge, judge_all
+from queryscope.detectors import qs101_n_plus_one, qs201_duplicate_select, registry
+from queryscope.detectors.registry import (
+    FACTS,
+    Case,
+    for_a_trace,
+    judge,
+    judge_all,
+    looking_at,
+)
+from queryscope.detectors.traffic import Traffic
 from queryscope.trace import guard
 from queryscope.trace.repeats import Repeats
 from tests.builders import MS, a_load, a_query, a_trace, an_origin, some
@@ -113,3 +121,38 @@ def test_broken_grouping_leaves_the_other_detectors(monkeypatch, failures):
     assert judge(n_plus_one(), on_failure=lambda *failure: told.append(failure)) == ()
     assert [code for code, _ in told] == ["repeats"]
     assert [failure.place for failure in failures()] == ["repeats"]
+
+
+def test_code_over_several_traces_judges_no_single_one():
+    """Codes of recorded traffic and of plans are asked apart, and each kind has pages."""
+    kinds = [registry.for_a_trace(), registry.for_traffic(), registry.for_plans()]
+    assert {"QS209", "QS303", "QS314"} <= set(kinds[1])
+    assert sorted(code for kind in kinds for code in kind) == sorted(registry.all_detectors())
+
+
+def test_failing_code_over_several_traces_leaves_the_others(monkeypatch, failures):
+    """One broken detector hides no other one, and is told."""
+
+    def broken(_):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(registry.for_traffic()["QS209"], "detect_over", broken)
+    told = []
+    found = registry.judge_traffic(
+        Traffic.of([]), on_failure=lambda code, error: told.append((code, str(error)))
+    )
+    assert (found, told) == ((), [("QS209", "broken")])
+    assert [failure.place for failure in failures()] == ["detector QS209"]
+
+
+def test_detectors_look_at_what_a_trace_has():
+    """A misspelt fact would silence a detector for good."""
+    for code, detector in for_a_trace().items():
+        assert set(getattr(detector, "LOOKS_AT", ("queries",))) <= set(FACTS), code
+    assert set(looking_at(frozenset(FACTS))) == set(for_a_trace())
+
+
+def test_nobody_is_asked_about_a_trace_without_facts():
+    """A request that sends nothing costs no detection; its stages are one detector's."""
+    assert looking_at(frozenset()) == {}
+    assert list(looking_at(frozenset({"stages"}))) == ["QS602"]

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import pytest
 
 from queryscope.django import hooks
-from queryscope.trace.freeze import freeze
-from queryscope.trace.recorder import Recorder
-
-
-class Recorded:
-    """The Trace of a block, after the block."""
-
-    trace = None
-
-    @property
-    def queries(self):
-        """The statements that budgets count."""
-        return [query for query in self.trace.queries if query.counts]
+from tests import recording as blocks
 
 
 @pytest.fixture(params=["light", "full"])
@@ -30,17 +16,9 @@ def hooked(request):
     hooks.uninstall()
 
 
-@contextmanager
 def recorded(recording="full", **settings):
     """Record the block as a Trace."""
-    result = Recorded()
-    recorder = Recorder("block", "test", full=recording == "full", mode="tests", **settings)
-    recorder.open()
-    try:
-        yield result
-    finally:
-        recorder.close()
-        result.trace = freeze(recorder)
+    return blocks.recorded(full=recording == "full", mode="tests", **settings)
 
 
 def here(origin, text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from pathlib import Path
 
 import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync, async_to_sync, iscoroutinefunction, sync_to_async
@@ -18,7 +19,7 @@ import queryscope
 from queryscope import runtime
 from queryscope.django import Middleware, hooks
 from queryscope.trace import guard
-from queryscope.trace.recorder import CAUSE
+from queryscope.trace.walk import CAUSE
 from tests.asgi.caller import call, scope_of
 from tests.django.conftest import make_books
 from tests.django.library.models import Book, Genre, Publisher
@@ -313,8 +314,8 @@ def test_async_verbs_have_their_labels_and_lines(asked):
     result = asked(main)
     operations, lines = [], []
     for query in result.queries:
-        with open(query.origin.frame.file, encoding="utf-8") as file:  # noqa: PTH123
-            line = file.read().splitlines()[query.origin.frame.line - 1]
+        source = Path(query.origin.frame.file).read_text(encoding="utf-8")
+        line = source.splitlines()[query.origin.frame.line - 1]
         if not lines or lines[-1] != line.rpartition("# ")[2]:
             lines.append(line.rpartition("# ")[2])
             operations.append(query.operation)
@@ -418,6 +419,7 @@ def test_profile_in_a_coroutine(hooked, library):
 
 def test_uninstall_restores_the_bridges():
     """After uninstall asgiref and the ASGI handler are as they were."""
+    hooks.uninstall()  # what an earlier test left in
     before = [dict(vars(owner)) for owner in (SyncToAsync, AsyncToSync, ASGIHandler)]
     hooks.install(full=False)
     assert [dict(vars(owner)) for owner in (SyncToAsync, AsyncToSync, ASGIHandler)] != before

@@ -103,6 +103,27 @@ def test_parent_query_is_known_in_full_recording(books, hooked, work):
     assert known == ({0} if hooked == "full" else {None})
 
 
+class Tenants:
+    """A router that asks the database which alias to read from, before the statement itself."""
+
+    def db_for_read(self, model, **hints):
+        """Read from the alias in force."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
+
+def test_parent_query_is_not_what_came_before_it(books, hooked, settings):
+    """What a router asks, or Django sends on connecting, loaded no instance."""
+    settings.DATABASE_ROUTERS = [Tenants()]
+    with recorded(hooked) as run:
+        book = Book.objects.all()[0]
+        settings.DATABASE_ROUTERS = []
+        assert book.publisher.name
+    *_, parent, lazy = run.queries
+    assert (parent.model, lazy.load.attribute) == ("library.Book", "publisher")
+    assert lazy.load.parent_query == (parent.number if hooked == "full" else None)
+
+
 def test_parent_query_reaches_through_select_related(books, hooked):
     """An instance that a join loaded names the joining statement as its parent query."""
     with recorded(hooked) as run:

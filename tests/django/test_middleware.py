@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
 from django.core.management import call_command
 from django.test import Client, RequestFactory
@@ -143,6 +145,27 @@ def test_viewer_lists_and_shows_traces_to_loopback_only(app):
     assert len(traces()) == 1
 
 
+def test_plan_is_asked_for_by_a_link_in_development(app, settings):
+    """Over a connection of its own; in production the viewer has no such link and no such page."""
+    settings.QUERYSCOPE = {"mode": "development", "console": False, "viewer": True}
+    client = Client()
+    trace_id = client.get("/books/").headers["X-Queryscope-Trace"]
+    report = client.get(f"/__queryscope__/{trace_id}").content.decode()
+    href = f"/__queryscope__/{trace_id}/plan/{trace_id}/0"
+    assert f'href="{href}"' in report
+    page = client.get(href)
+    assert page.status_code == 200
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "Plan of statement 0" in page.content.decode()
+    assert client.get(href, REMOTE_ADDR="192.0.2.1").status_code == 403
+    for wrong in ("999", "x", ""):
+        assert client.get(f"{href[:-1]}{wrong}").status_code == 404
+    settings.QUERYSCOPE = {"mode": "production", "viewer": True}
+    served = Client()
+    assert "/plan/" not in served.get(f"/__queryscope__/{trace_id}").content.decode()
+    assert served.get(href).status_code == 404
+
+
 def test_console_line_is_printed_for_each_request(app, settings, capfd):
     """In development each request prints one line with figures and the report's address."""
     settings.QUERYSCOPE = {"mode": "development"}
@@ -230,7 +253,7 @@ def test_management_command_is_a_trace(books, settings, tmp_path, monkeypatch):
     QueryscopeConfig("queryscope.django", module).ready()
     try:
         call_command("check", databases=["default"])
-        call_command("dumpdata", "library.Genre", stdout=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+        call_command("dumpdata", "library.Genre", stdout=StringIO())
         names = [(trace.kind, trace.name) for trace in traces()]
         assert names == [("script", "manage.py check"), ("script", "manage.py dumpdata")]
         assert traces()[1].statements >= 1

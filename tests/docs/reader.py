@@ -7,7 +7,8 @@ A fenced block says in its first line what it is:
 - ``sh``: commands, run one after the other by a shell; with ``fails`` the last one ends with an
   error. ``python -m venv``, ``activate`` and ``pip install`` are not run: what they would install
   must be there already. Of ``make`` the target must exist. ``curl`` is done by hand.
-- ``sh server``: a command that goes on; the reader waits until its port answers.
+- ``sh server``: a command that goes on; the reader waits until its port answers, or, where it has
+  none, as a Celery worker, until it says that it is ready.
 - ``text``: what the last command printed, or, with ``server``, what the server prints, and a link
   to a report in it is followed. Lines must be there, with ``unordered`` in any order; times,
   dates, ids, shares and ports may differ, and so does what stands for ``...``.
@@ -237,7 +238,7 @@ class Reader:
         """Start a server and wait until it answers."""
         self.stop()
         ported = self._ported(command)
-        port = next(free for free in self._ports.values() if free in ported)
+        port = next((free for free in self._ports.values() if free in ported), "")
         self._server_command = command
         self._seen = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
@@ -251,7 +252,7 @@ class Reader:
                 start_new_session=True,
             )
         deadline = time.monotonic() + PATIENCE_S
-        while not _listens(int(port)):
+        while not (_listens(int(port)) if port else " ready." in self.server_output):
             assert self._server.poll() is None, f"{command} ended:\n{self.server_output}"
             assert time.monotonic() < deadline, f"{command} does not answer:\n{self.server_output}"
             time.sleep(0.1)

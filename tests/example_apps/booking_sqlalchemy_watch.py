@@ -20,8 +20,8 @@ PACKAGE_DIR = APP_DIR / "booking_flask"
 if str(APP_DIR) not in sys.path:
     sys.path.append(str(APP_DIR))
 
-from booking_flask.app import create_app  # noqa: E402 (the path comes first)
-from booking_flask.database import ENGINE_KEY, AppSession  # noqa: E402
+from booking_flask.app import create_app  # noqa: E402 - the path comes first
+from booking_flask.database import ENGINE_KEY, AppSession  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,16 @@ import pytest
 import queryscope
 from queryscope import runtime
 from queryscope.trace import guard
-from queryscope.trace.recorder import ACTIVE
+from queryscope.trace.scope import ACTIVE
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
     """Take out what a test put in; afterwards this thread records nothing."""
     monkeypatch.chdir(tmp_path)
+    # Other folders leave the hooks in. A test that puts back the function it found in place would
+    # put ours back after they are out, and all that follows would be recorded twice.
+    queryscope.uninstall()
     guard.clear()
     runtime.reset()
     token = ACTIVE.set(None)

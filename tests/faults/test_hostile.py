@@ -15,8 +15,9 @@ import queryscope
 from queryscope import runtime, wsgi
 from queryscope.django import hooks
 from queryscope.trace import guard
+from queryscope.trace.facts import ConnectionInfo
 from queryscope.trace.freeze import freeze
-from queryscope.trace.recorder import ConnectionInfo, Recorder
+from queryscope.trace.recorder import Recorder
 from tests.django.conftest import make_books
 from tests.django.library.models import Book
 from tests.django.recorded import recorded
@@ -255,6 +256,14 @@ def test_hostile_statement_and_parameters_reach_the_driver(django_hooks):
 # -- SQLAlchemy ------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def engine():
+    """An engine of its own in memory; afterwards its connections are closed."""
+    made = create_engine("sqlite://")
+    yield made
+    made.dispose()
+
+
 class HostileCursor(sqlite3.Cursor):
     """A cursor that tells nobody its counts."""
 
@@ -286,9 +295,8 @@ def test_hostile_cursor_serves_the_application():
     engine.dispose()
 
 
-def test_hostile_instances_of_mapped_classes():
+def test_hostile_instances_of_mapped_classes(engine):
     """Instances and keys that raise cost nothing but what we know of them."""
-    engine = create_engine("sqlite://")
     fill(engine)
     queryscope.install()
 
@@ -323,9 +331,8 @@ STRINGS = [
 
 
 @pytest.mark.parametrize("value", STRINGS, ids=range(len(STRINGS)))
-def test_strings_of_a_request_stay_strings(value, capsys):
+def test_strings_of_a_request_stay_strings(engine, value, capsys):
     """Path, host, statement and value come back escaped, and make no line of their own."""
-    engine = create_engine("sqlite://")
     engine.connect().close()
     queryscope.install()
 

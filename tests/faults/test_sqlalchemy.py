@@ -17,7 +17,8 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 import queryscope
 from queryscope.trace import guard
-from tests.sqlalchemy.shop import Author, Book, fill, recorded
+from tests.recording import recorded
+from tests.sqlalchemy.shop import Author, Book, fill
 
 
 @pytest.fixture
@@ -256,19 +257,23 @@ def test_detached_and_invalidated_connections(engine):
             broken.rollback()
             broken.invalidate()
             assert broken.execute(text("SELECT 3")).scalar() == 3
+        pool = engine.pool
         with engine.connect() as other:
             other.execute(text("SELECT 4"))
             engine.dispose()
             other.execute(text("SELECT 5"))
+        pool.dispose()  # the connection went back to the pool that it is from
     assert [query.statement for query in run.queries] == [f"SELECT {n}" for n in range(1, 6)]
     assert engine.pool.checkedout() == 0
 
 
 def test_dispose_without_closing_leaves_connections_alone(engine):
     """``dispose(close=False)``, as after a fork, closes nothing behind the user's back."""
+    pool = engine.pool
     with recorded(), engine.connect() as connection:
         engine.dispose(close=False)
         assert connection.execute(text("SELECT 1")).scalar() == 1
+    pool.dispose()  # the connection went back to the pool that it is from
 
 
 def test_static_pool_is_shared_by_threads(tmp_path):
@@ -296,6 +301,7 @@ def test_static_pool_is_shared_by_threads(tmp_path):
     for number, run in traces:
         assert {query.statement for query in run.queries} == {f"SELECT {number}"}
         assert len(run.trace.sessions) == len(run.trace.checkouts) == len(run.queries) == 20
+    engine.dispose()
     assert guard.failures() == ()
 
 

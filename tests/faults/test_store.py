@@ -6,6 +6,8 @@ those without us, and the failure is counted, and shown in the next report.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -66,7 +68,7 @@ def test_healthy_store_takes_everything(tmp_path):
     """The same process with a store that works writes each Trace and has nothing to count."""
     lines = outcome(tmp_path, shown="GET")
     assert lines == [*SAME, "[]", "", "shown"]
-    with sqlite3.connect(tmp_path / ".queryscope" / "traces.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / ".queryscope" / "traces.db")) as connection:
         assert connection.execute("SELECT count(*) FROM summaries").fetchone() == (9,)
 
 
@@ -100,12 +102,22 @@ def test_locked_store_harms_nobody(tmp_path):
     """While another process holds the store nobody waits for it but our own thread."""
     outcome(tmp_path, shown="GET")
     path = tmp_path / ".queryscope" / "traces.db"
-    with sqlite3.connect(path, isolation_level=None) as other:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         *same, places, error, shown = outcome(tmp_path, shown="is locked")
         other.execute("ROLLBACK")
     assert (same, places, shown) == (SAME, "['store']", "shown")
     assert "traces.db is locked: another process has held it" in error
+
+
+# Nobody may not read a Python in root's home, and Python 3.13 imports a part of importlib.metadata
+# when it is first used: by then the process has to have it.
+BECOME_NOBODY = """
+import importlib.metadata
+importlib.metadata.version("django")
+os.setgid(65534)
+os.setuid(65534)
+"""
 
 
 def test_read_only_folder_harms_nobody(tmp_path):
@@ -116,7 +128,7 @@ def test_read_only_folder_harms_nobody(tmp_path):
     folder = tmp_path / "read-only"
     folder.mkdir(mode=0o555)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    then = "os.setgid(65534); os.setuid(65534)" if root else ""
+    then = BECOME_NOBODY if root else ""
     *same, places, error, shown = outcome(folder, then=then, shown="Permission denied")
     assert (same, places, shown) == (SAME, "['store', 'store.key']", "shown")
     assert "Permission denied. Make the folder writable" in error
@@ -170,3 +182,69 @@ def test_file_size_limit_harms_nobody(tmp_path):
     assert (same, shown) == (SAME, "shown")
     assert "'store'" in places
     assert error != ""
+
+
+WARM = """
+served(profiled, "/count/")
+assert runtime.get().flush(20)
+"""
+NO_MORE_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.dup(0))
+except OSError:
+    pass
+"""
+
+
+def after(folder, *, then, mend=""):
+    """Serve in ``folder``, then mend what ``then`` has harmed and serve four more.
+
+    Returns whether the answers were the same, as lines; the places of failures; the error of the
+    store at the end; how many of the four are in it.
+    """
+    code = SERVES.partition("print(runtime.get().store_error)")[0]
+    code = (
+        code.format(folder=str(folder), then=then, before="", shown="")
+        + f"""
+{mend}
+guard.clear()
+served(profiled, "/count/")
+assert runtime.get().flush(20)
+before = len(runtime.get().store.list(1_000))
+for _ in range(4):
+    served(profiled, "/count/")
+assert runtime.get().flush(20)
+print(runtime.get().store_error)
+print(len(runtime.get().store.list(1_000)) - before)
+print(guard.failures())
+"""
+    )
+    *same, places, error, stored, failures = finished(code).splitlines()
+    assert failures == "()"
+    return same, set(ast.literal_eval(places)), error, int(stored)
+
+
+def test_folder_deleted_while_running(tmp_path):
+    """What comes after the deletion is in a new store, and nobody else notices."""
+    then = WARM + "import shutil; shutil.rmtree('.queryscope')"
+    assert after(tmp_path, then=then) == (SAME, set(), "", 4)
+
+
+def test_file_descriptors_run_out_while_running(tmp_path):
+    """A store that is open needs none more: every Trace is written."""
+    mend = "for number in taken: os.close(number)"
+    # Findings stay open where the file of known ones cannot be read, and that is counted.
+    expected = (SAME, {"policy"}, "", 4)
+    assert after(tmp_path, then=WARM + NO_MORE_FILES, mend=mend) == expected
+
+
+def test_file_descriptors_run_out_before_the_first_trace(tmp_path):
+    """The application answers, the failures are counted; with some to be had, all is stored."""
+    mend = "for number in taken: os.close(number)"
+    same, places, error, stored = after(tmp_path, then=NO_MORE_FILES, mend=mend)
+    assert (same, error, stored) == (SAME, "", 4)
+    assert places

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 import queryscope
 from queryscope import runtime, wsgi
 from queryscope.trace import guard
-from queryscope.trace.recorder import ACTIVE
+from queryscope.trace.scope import ACTIVE
 from tests.faults.serving import served
 
 THREADS = 8

@@ -29,7 +29,10 @@ from tests.sqlalchemy.shop import Author, Base, fill
 
 FOLDERS = tuple(str(Path(module.__file__).parent) for module in (django, sqlalchemy))
 FRAMEWORKS = ("django", "sqlalchemy", "asgiref", "werkzeug", "flask", "jinja2")
-STANDARD = ("threading", "concurrent.futures.thread", "logging", "asyncio.base_events")
+STANDARD = (
+    "signal", "threading", "concurrent.futures.thread", "logging", "http.client",
+    "asyncio.base_events",
+)  # fmt: skip
 
 
 def everything():

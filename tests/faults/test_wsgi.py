@@ -11,7 +11,7 @@ import pytest
 
 from queryscope import wsgi
 from queryscope.trace import guard
-from queryscope.trace.recorder import ACTIVE
+from queryscope.trace.scope import ACTIVE
 from tests.faults.serving import environ_of, served
 
 DEVELOPMENT = {"mode": "development", "console": False, "store": False}

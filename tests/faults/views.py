@@ -6,7 +6,7 @@ import io
 import pickle
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
 from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import path
@@ -118,6 +118,21 @@ def own_close(request):
     return response
 
 
+def busy(request):
+    """Do a little of everything."""
+    with transaction.atomic():
+        books = list(Book.objects.select_related("publisher").prefetch_related("genres")[:3])
+        with transaction.atomic():
+            books[0].title = "changed"
+            books[0].save()
+
+    def lines():
+        for book in Book.objects.order_by("pk")[:2]:
+            yield f"{book.publisher.name} {book.reviews.count()}\n"
+
+    return StreamingHttpResponse(lines())
+
+
 closed = []
 
 
@@ -163,6 +178,7 @@ urlpatterns = [
     path("not-modified/", not_modified),
     path("late/", rendered_late),
     path("broken/", broken),
+    path("busy/", busy),
     path("cursor/", cursor),
     path("own-close/", own_close),
 ]

@@ -16,7 +16,6 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from urllib.request import urlopen
@@ -26,6 +25,7 @@ import gevent
 from django.conf import settings
 from django.db import connection
 from flask import Flask
+from gevent import monkey
 from gevent.event import Event
 from gevent.pool import Group, Pool
 from gevent.pywsgi import WSGIServer
@@ -38,23 +38,16 @@ import queryscope
 from queryscope import adapters, profile, runtime, wsgi
 from queryscope import gevent as hooks
 from queryscope import stdlib as thread_hooks
+from queryscope.store.writer import Writer
 from queryscope.trace import guard
+from queryscope.trace.facts import ConnectionInfo, clock
 from queryscope.trace.freeze import freeze
-from queryscope.trace.recorder import ConnectionInfo, Recorder, active, clock, recording
+from queryscope.trace.scope import active, recording
+from tests.recording import opened
 
 INFO = ConnectionInfo("default", "sqlite")
 MINE = contextvars.ContextVar("mine", default="unset")
 TIMEOUT_S = 10
-
-
-@contextmanager
-def opened(name="request"):
-    recorder = Recorder("request", name)
-    recorder.open()
-    try:
-        yield recorder
-    finally:
-        recorder.close()
 
 
 def ask(statement="SELECT 1", parameters=None):
@@ -337,6 +330,20 @@ def server_keeps_requests_apart(folder):
             assert trace.orphans == 0
     assert found.writer.dropped == found.writer.failed == 0
     server.stop()
+    end()
+
+
+def writer_made_before_the_patching_goes_on():
+    """``gunicorn --preload -k gevent``: imported in the master, forked, and only then patched."""
+    handled = []
+    writer = Writer(handled.extend, limit=10, value=lambda _: 0)
+    monkey.patch_thread()
+    writer.put("first")
+    greenlets = [gevent.spawn(writer.put, number) for number in range(5)]
+    gevent.joinall(greenlets, raise_error=True)
+    assert writer.flush(TIMEOUT_S)
+    assert handled == ["first", 0, 1, 2, 3, 4]
+    assert writer.close(TIMEOUT_S)
     end()
 
 

@@ -79,6 +79,11 @@ def test_uninstall_restores_every_patched_object():
     child("install_is_undone")
 
 
+def test_writer_made_before_monkey_patching_goes_on():
+    """Its locks were the system's; once threads are greenlets they are gevent's."""
+    child("writer_made_before_the_patching_goes_on", patched=False)
+
+
 def test_server_of_gevent_keeps_requests_apart(tmp_path):
     """20 clients at a time on pywsgi: each Trace has its own five statements, all are stored."""
     child("server_keeps_requests_apart", tmp_path)

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from queryscope.store.file import Store
+from tests.serving import free_port, until
 
 APP = Path(__file__).resolve().parents[2] / "example_apps" / "booking_sqlalchemy"
 TIMEOUT_S = 60
@@ -55,13 +55,6 @@ def database(tmp_path_factory):
     return url
 
 
-def free_port():
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return made.getsockname()[1]
-
-
 @contextmanager
 def served(folder, database, worker, **variables):
     """Serve the application until the block ends; give its address and, then, its log."""
@@ -80,8 +73,14 @@ def served(folder, database, worker, **variables):
              "--bind", f"127.0.0.1:{port}", "--workers", "1", "--graceful-timeout", "20"],
             cwd=APP, env=environment, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
+
+    def listens():
+        assert server.poll() is None, log.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
     try:
-        wait_for(port, server, log)
+        until(listens, log.read_text, TIMEOUT_S)
         yield f"http://127.0.0.1:{port}"
         server.send_signal(signal.SIGTERM)
         assert server.wait(TIMEOUT_S) == 0, log.read_text()
@@ -89,19 +88,6 @@ def served(folder, database, worker, **variables):
         if server.poll() is None:
             server.kill()
             server.wait()
-
-
-def wait_for(port, server, log):
-    """Wait until somebody answers."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(log.read_text())
 
 
 def get(url):

@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import QueuePool
 
+# What is first imported inside a run of pytester is forgotten after it: hooks would never go out.
+import queryscope.sqlalchemy.hooks  # noqa: F401 - see above
 from queryscope import adapters
 from queryscope.pytest_plugin.budget import Block, Reports
 from queryscope.trace import guard

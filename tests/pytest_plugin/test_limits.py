@@ -10,7 +10,9 @@ from queryscope.pytest_plugin.limits import NAMES, checked
 
 def test_all_budgets_are_kept_in_order():
     """Every budget may be set, and comes back in the order of the signature."""
-    found = checked("here", (5,), {"time_ms": 2.5, "rows": 0, **dict.fromkeys(NAMES[1:5], 1)})
+    found = checked(
+        "here", (5,), {"waste": 0.3, "time_ms": 2.5, "rows": 0, **dict.fromkeys(NAMES[1:5], 1)}
+    )
     assert list(found.items()) == [
         ("queries", 5),
         ("sessions", 1),
@@ -19,6 +21,7 @@ def test_all_budgets_are_kept_in_order():
         ("duplicates", 1),
         ("rows", 0),
         ("time_ms", 2.5),
+        ("waste", 0.3),
     ]
 
 
@@ -42,6 +45,21 @@ def test_none_is_not_checked(positional, named):
         ((), {"time_ms": float("nan")}, "here: time_ms must be milliseconds from 0 on, not nan."),
         ((), {"time_ms": float("inf")}, "here: time_ms must be milliseconds from 0 on, not inf."),
         ((), {"time_ms": False}, "here: time_ms must be milliseconds from 0 on, not False."),
+        (
+            (),
+            {"waste": 1.5},
+            "here: waste must be a share of the statements from 0.0 to 1.0, not 1",
+        ),
+        (
+            (),
+            {"waste": 30},
+            "here: waste must be a share of the statements from 0.0 to 1.0, not 30",
+        ),
+        (
+            (),
+            {"waste": True},
+            "here: waste must be a share of the statements from 0.0 to 1.0, not ",
+        ),
         ((1, 2), {}, "here: only the first budget, queries, may be given by position, not 2 "),
         ((1,), {"queries": 1}, "here: queries is given twice, by position and by name."),
     ],

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from queryscope.detectors.finding import Mend
-from queryscope.report import html
+from queryscope.detectors.finding import Cost, Mend
+from queryscope.report import console, html
 from queryscope.report.views.lists import ListEntry
 from tests.builders import MS, a_checkout, a_finding, a_frame, a_query, a_session, a_trace, some
 from tests.report.pages import HOSTILE, Page, a_full_trace, poisoned, some_findings
@@ -341,3 +341,23 @@ def test_report_links_back_where_there_is_a_list():
     """In the viewer the report leads back to the list, a file stands alone."""
     assert {"href": "./"} in page_of(a_trace(), list_href="./").all("a")
     assert {"href": "./"} not in page_of(a_trace()).all("a")
+
+
+def test_endpoint_is_shown_as_a_place_not_as_a_path_of_the_machine():
+    """Who answered the request is named as an origin is: a short file, a line, a name."""
+    shown = test_attributes_are_not_said_twice
+    attributes = {"endpoint": f"{__file__}::{__name__}::{shown.__qualname__}"}
+    line = shown.__code__.co_firstlineno
+    page = page_of(a_trace(attributes=attributes))
+    assert f"test_html.py:{line} in test_attributes_are_not_said_twice" in page.text
+    assert f"{__file__}::" not in page.text
+
+
+def test_headline_shows_the_waste():
+    """What could be spared is a figure of the page, as of the terminal."""
+    trace = a_trace(*some(4, duration_ns=2 * MS))
+    finding = a_finding(queries=(0, 1, 2, 3), cost=Cost(statements=4, avoidable=3))
+    page = html.render(trace, [finding])
+    figure = '<div class="figure waste"><b>75 %</b><span>waste</span>'
+    assert f"{figure}<small>3 statements to spare, 6.00 ms</small>" in page
+    assert "75 % waste" in console.render(trace, [finding], width=200)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from queryscope.detectors.finding import Cost
 from queryscope.report import json as report_json
 from tests.builders import MS, a_checkout, a_finding, a_query, a_trace, some
 from tests.report.pages import HOSTILE, a_full_trace, poisoned, some_findings
@@ -110,3 +111,15 @@ def test_group_beyond_the_cap_is_null():
     document = report_json.to_json(trace, [a_finding()])["trace"]
     assert (len(document["groups"]), document["groups_left"]) == (300, 10)
     assert sum(query["group"] is None for query in document["queries"]) == 10
+
+
+def test_waste_stands_beside_the_totals():
+    """Programs get the ratio and what is to spare, of the whole subtree."""
+    trace = a_trace(*some(4, duration_ns=2 * MS))
+    finding = a_finding(queries=(0, 1, 2, 3), cost=Cost(statements=4, avoidable=3))
+    document = report_json.to_json(trace, [finding])["trace"]
+    assert document["waste"] == {
+        "ratio": 0.75, "statements": 3, "rows": 0, "duration_ms": 6.0, "connection_ms": 0.0,
+        "columns": None, "bytes": None,
+    }  # fmt: skip
+    assert report_json.to_json(trace, [])["trace"]["waste"]["ratio"] == 0.0

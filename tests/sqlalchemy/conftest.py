@@ -7,23 +7,15 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import QueuePool
 
 import queryscope.sqlalchemy as adapter
-from queryscope.trace import guard
-from queryscope.trace.recorder import ACTIVE
+from tests.recording import hooked
 from tests.sqlalchemy.shop import fill
 
 
 @pytest.fixture(autouse=True)
 def hooks():
     """Put the hooks in; afterwards none of them may have failed."""
-    token = ACTIVE.set(None)
-    guard.clear()
-    adapter.install()
-    yield
-    adapter.uninstall()
-    ACTIVE.reset(token)
-    failures = guard.failures()
-    guard.clear()
-    assert failures == ()
+    with hooked(adapter.install, adapter.uninstall):
+        yield
 
 
 @pytest.fixture

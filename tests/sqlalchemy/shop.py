@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +16,9 @@ from sqlalchemy.orm import (
     relationship,
 )
 
-from queryscope.trace.freeze import freeze
-from queryscope.trace.recorder import Recorder
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Engine
 
-    from queryscope.trace.events import Query, Trace
 
 AUTHORS = 3
 BOOKS_EACH = 2
@@ -111,36 +104,6 @@ def fill(engine: Engine) -> None:
             session.add_all([Letter(author_id=author.id), Note(author_id=author.id)])
         session.add(Novel(title="novel", pages=7, author_id=1))
         session.commit()
-
-
-class Run:
-    """A recorded block: ``recorder`` inside it, ``trace`` after it."""
-
-    recorder: Recorder
-    trace: Trace
-
-    @property
-    def queries(self) -> list[Query]:
-        """The statements that count."""
-        return [query for query in self.trace.queries if query.counts]
-
-    @property
-    def operations(self) -> list[str]:
-        """The verbs of the statements that count."""
-        return [query.operation for query in self.queries]
-
-
-@contextmanager
-def recorded(*, full: bool = False) -> Iterator[Run]:
-    """Record the block as a Trace of its own."""
-    run = Run()
-    run.recorder = Recorder("block", "test", full=full)
-    run.recorder.open()
-    try:
-        yield run
-    finally:
-        run.recorder.close()
-        run.trace = freeze(run.recorder)
 
 
 def line_of(file: str, text: str) -> int:

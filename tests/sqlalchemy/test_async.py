@@ -22,9 +22,10 @@ from sqlalchemy.schema import CreateSchema, DropSchema, ForeignKey
 
 import queryscope.sqlalchemy as adapter
 from queryscope.detectors import registry
-from queryscope.trace import recorder as recorders
+from queryscope.trace import walk as walks
+from tests.recording import recorded
 from tests.services import postgresql_url
-from tests.sqlalchemy.shop import line_of, recorded
+from tests.sqlalchemy.shop import line_of
 
 
 class Base(AsyncAttrs, DeclarativeBase):
@@ -270,8 +271,10 @@ def test_finding_is_that_of_the_sync_twin(place):
     with recorded() as sync, Session(engine) as session:
         for volume in session.scalars(select(Volume)):
             assert volume.shelf  # sync loop
-    (found,) = registry.judge(run.trace)
-    (twin,) = registry.judge(sync.trace)
+    chosen = {"held_idle_min_ms": 60_000}  # how long a busy machine let it wait is not asked here
+    # That the block makes its engine is the test's own way, and QS510's to say.
+    (found,) = [item for item in registry.judge(run.trace, chosen=chosen) if item.code != "QS510"]
+    (twin,) = registry.judge(sync.trace, chosen=chosen)
     assert (found.code, found.count, found.severity) == (twin.code, twin.count, twin.severity)
     assert (found.code, found.count) == ("QS101", 6)
     assert found.mend.write == twin.mend.write
@@ -459,9 +462,9 @@ def test_sync_code_inside_a_loop_needs_no_greenlet(place):
 
 def test_uninstall_asks_no_greenlet_any_more():
     """After uninstall the walk ends where Python's stack ends."""
-    assert len(recorders.beyond) == 1
+    assert len(walks.beyond) == 1
     adapter.uninstall()
-    assert recorders.beyond == []
+    assert walks.beyond == []
 
 
 def test_user_listeners_still_run(place):

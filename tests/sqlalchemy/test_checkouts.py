@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 
@@ -12,7 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, SingletonThreadPool, StaticPool
 
-from tests.sqlalchemy.shop import Author, fill, line_of, recorded
+from queryscope.trace.facts import clock
+from tests.recording import recorded
+from tests.sqlalchemy.shop import Author, fill, line_of
 
 
 def test_checkout_has_pool_and_opener(engine):
@@ -157,6 +160,43 @@ def test_dropped_connection_returns_by_itself(engine):
     first, second = run.trace.checkouts
     assert first.returned_ns <= second.asked_ns
     assert second.held_before == 0
+
+
+def test_last_dropped_connection_returns_when_it_was_dropped(engine):
+    """Where nobody asks for another one, its return is the moment at which it died."""
+    with recorded() as run:
+        engine.connect().execute(text("SELECT 1"))
+        gc.collect()
+        died_ns = clock()
+        time.sleep(0.01)
+    assert run.trace.checkouts[0].returned_ns is not None
+    assert run.recorder.checkouts[0].returned_ns <= died_ns
+
+
+def test_death_of_a_connection_runs_no_python_of_ours(engine):
+    """What a signal handler raises into a callback of the garbage collector would be lost."""
+    seen = []
+
+    def trace(frame, event, argument):
+        seen.append(frame.f_globals.get("__name__"))
+
+    with recorded() as run:
+        connection = engine.raw_connection()
+        link = connection.__dict__["_queryscope"]
+        raw = connection.dbapi_connection
+        # Without SQLAlchemy's own callback, which calls hooks of ours.
+        connection._connection_record.fairy_ref = None
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            del connection
+            gc.collect()
+        finally:
+            sys.settrace(before)
+        assert link.fairy() is None
+        raw.close()  # nobody else does: Python 3.13 says so
+    assert [name for name in seen if (name or "").startswith("queryscope")] == []
+    assert run.trace.checkouts[0].returned_ns is not None
 
 
 def test_connection_from_before_the_hooks_is_learnt(engine):

@@ -8,8 +8,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.pool import QueuePool
 
+from tests.recording import recorded
 from tests.services import mariadb_url, postgresql_url
-from tests.sqlalchemy.shop import Author, Base, Book, Tag, fill, recorded
+from tests.sqlalchemy.shop import Author, Base, Book, Tag, fill
 
 DRIVERS = {
     "postgresql": lambda: postgresql_url().replace("postgresql:", "postgresql+psycopg:"),

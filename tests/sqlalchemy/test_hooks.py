@@ -19,7 +19,8 @@ from queryscope.errors import InstallError
 from queryscope.sqlalchemy import hooks as adapter_hooks
 from queryscope.sqlalchemy import labels
 from queryscope.trace import codes, guard
-from tests.sqlalchemy.shop import Author, recorded
+from tests.recording import recorded
+from tests.sqlalchemy.shop import Author
 
 PATCHED = [
     Pool,

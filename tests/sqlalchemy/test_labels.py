@@ -19,6 +19,7 @@ from sqlalchemy.orm import (
 )
 
 from queryscope.trace.events import Load
+from tests.recording import recorded
 from tests.sqlalchemy.shop import (
     Author,
     Book,
@@ -29,7 +30,6 @@ from tests.sqlalchemy.shop import (
     Tag,
     book_tag,
     line_of,
-    recorded,
 )
 
 BOOKS = select(Book).where(Book.kind == "book").order_by(Book.id)

@@ -11,8 +11,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 import queryscope.sqlalchemy as adapter
-from queryscope.trace.recorder import ACTIVE, Scope
-from tests.sqlalchemy.shop import Author, Book, line_of, recorded
+from queryscope.trace.scope import ACTIVE, Scope
+from tests.recording import recorded
+from tests.sqlalchemy.shop import Author, Book, line_of
 
 
 def test_session_has_its_opener(engine):

@@ -8,7 +8,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from tests.sqlalchemy.shop import Author, Book, Note, Tag, line_of, recorded
+from tests.recording import recorded
+from tests.sqlalchemy.shop import Author, Book, Note, Tag, line_of
 
 
 def test_select_is_recorded_with_its_line(engine):
@@ -193,7 +194,7 @@ def test_stage_of_a_statement(engine):
     """A statement belongs to the stage in which it was sent."""
     with recorded() as run, engine.connect() as connection:
         scope_stage = run.recorder.begin_stage("load", "named", -1)
-        from queryscope.trace.recorder import ACTIVE, Scope
+        from queryscope.trace.scope import ACTIVE, Scope
 
         token = ACTIVE.set(Scope(run.recorder, scope_stage))
         connection.execute(text("SELECT 1"))
@@ -241,7 +242,7 @@ def test_statement_after_the_end_is_an_orphan(engine):
     """A statement that arrives after the Trace's end is counted, not kept."""
     with recorded() as run:
         pass
-    from queryscope.trace.recorder import ACTIVE, Scope
+    from queryscope.trace.scope import ACTIVE, Scope
 
     token = ACTIVE.set(Scope(run.recorder, -1))
     with engine.connect() as connection:

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from tests.sqlalchemy.shop import Author, Tag, line_of, recorded
+from tests.recording import recorded
+from tests.sqlalchemy.shop import Author, Tag, line_of
 
 
 def outcomes(run):

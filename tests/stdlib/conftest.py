@@ -5,19 +5,11 @@ from __future__ import annotations
 import pytest
 
 from queryscope.stdlib import install, uninstall
-from queryscope.trace import guard
-from queryscope.trace.recorder import ACTIVE
+from tests.recording import hooked
 
 
 @pytest.fixture(autouse=True)
 def hooks():
     """Put the hooks in; afterwards none of them may have failed."""
-    token = ACTIVE.set(None)
-    guard.clear()
-    install()
-    yield
-    uninstall()
-    ACTIVE.reset(token)
-    failures = guard.failures()
-    guard.clear()
-    assert failures == ()
+    with hooked(install, uninstall):
+        yield

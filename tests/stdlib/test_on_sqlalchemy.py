@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 import queryscope.sqlalchemy as adapter
+from queryscope import adapters
 from queryscope.detectors.registry import judge
 from queryscope.pytest_plugin.budget import Block, Reports
 from tests.detectors.judging import check_clean, check_found
-from tests.sqlalchemy.shop import AUTHORS, BOOKS_EACH, Author, Book, fill, line_of, recorded
+from tests.recording import recorded
+from tests.sqlalchemy.shop import AUTHORS, BOOKS_EACH, Author, Book, fill, line_of
 
 TIMEOUT_S = 10
 
@@ -26,7 +28,7 @@ def adapted(hooks):
     """Put SQLAlchemy's hooks in, too."""
     adapter.install()
     yield
-    adapter.uninstall()
+    adapters.uninstall()  # a budget installs whatever is imported, Django's hooks among them
 
 
 @pytest.fixture

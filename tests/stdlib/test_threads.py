@@ -10,37 +10,20 @@ import threading
 import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from multiprocessing.pool import ThreadPool
 
 import pytest
 
 from queryscope.stdlib import install, uninstall
+from queryscope.trace.facts import ConnectionInfo, clock
 from queryscope.trace.freeze import freeze
-from queryscope.trace.recorder import (
-    ACTIVE,
-    ConnectionInfo,
-    Recorder,
-    active,
-    clock,
-    recording,
-)
-from queryscope.trace.scope import StageBlock
+from queryscope.trace.scope import ACTIVE, active, recording
+from queryscope.trace.stage import StageBlock
+from tests.recording import opened
 
 INFO = ConnectionInfo("default", "sqlite")
 MINE = contextvars.ContextVar("mine", default="unset")
 TIMEOUT_S = 10
-
-
-@contextmanager
-def opened(name="request"):
-    """Record the block."""
-    recorder = Recorder("request", name)
-    recorder.open()
-    try:
-        yield recorder
-    finally:
-        recorder.close()
 
 
 def ask(text="SELECT 1", parameters=None):

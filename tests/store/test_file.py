@@ -17,8 +17,9 @@ import pytest
 
 from queryscope.detectors.registry import Judged
 from queryscope.errors import NotFoundError, StoreError, TraceFormatError
-from queryscope.store import file as file_module
+from queryscope.store.database import FORMAT
 from queryscope.store.file import Store
+from queryscope.store.summary import Summary
 from queryscope.trace import guard
 from tests.builders import a_finding, a_query, a_session, a_trace, some
 from tests.random_traces import HOSTILE, Dice
@@ -132,7 +133,7 @@ def test_summary_counts_the_subtree(store):
         [judged("k3f", *findings, sessions=[a_session()], children=(child,), attributes=attributes)]
     )
     (summary,) = store.list()
-    assert summary == file_module.Summary(
+    assert summary == Summary(
         id="k3f",
         started_at_ns=NOW_NS,
         kind="request",
@@ -337,7 +338,7 @@ def test_file_made_by_another_keeps_its_wal(path, store):
     """A process overtaken by another one in making the file leaves that one's WAL alone."""
     store.add([judged("a")])
     overtaken = a_store(path)
-    overtaken._create()
+    overtaken._database._create()
     overtaken.add([judged("b")])
     overtaken.close()
     store.add([judged("c")])
@@ -483,7 +484,7 @@ def test_threads_share_a_store(store):
 def test_forked_child_uses_its_own_connection(path, store):
     """After a fork parent and child write on, each with a connection of its own."""
     store.add([judged("before")])
-    with store._lock:  # as if another thread were writing at that moment
+    with store._database._lock:  # as if another thread were writing at that moment
         child = os.fork()
         if child == 0:
             try:
@@ -551,9 +552,9 @@ def test_newer_store_is_kept(tmp_path):
     store.add([judged()])
     store.close()
     connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {file_module.FORMAT + 1}")
+    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     connection.close()
-    check_refused(path, f"has format {file_module.FORMAT + 1}", "Update queryscope")
+    check_refused(path, f"has format {FORMAT + 1}", "Update queryscope")
 
 
 def test_newer_format_in_the_wal_is_seen(tmp_path):
@@ -563,7 +564,7 @@ def test_newer_format_in_the_wal_is_seen(tmp_path):
     store.add([judged()])
     store.close()
     newer = sqlite3.connect(path)
-    newer.execute(f"PRAGMA user_version = {file_module.FORMAT + 1}")
+    newer.execute(f"PRAGMA user_version = {FORMAT + 1}")
     with pytest.raises(StoreError, match="Update queryscope"):
         a_store(path).add([judged("late")])
     newer.close()

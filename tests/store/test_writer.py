@@ -109,6 +109,17 @@ def test_old_item_goes_alone(make, sink):
     assert time.monotonic() - start >= 0.05
 
 
+def test_burst_shares_a_batch(make, sink):
+    """The first item goes at once, those right behind it together."""
+    writer = make(age_s=0, pace_s=LONG_S)
+    writer.put(1)
+    assert wait_for(lambda: sink.batches == [[1]])
+    writer.put(2)
+    writer.put(3)
+    assert writer.flush(5)
+    assert sink.batches == [[1], [2, 3]]
+
+
 def test_batches_are_not_larger(make, sink):
     """What piled up is handled in several batches."""
     writer = make(batch=4)

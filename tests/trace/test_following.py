@@ -10,7 +10,8 @@ import pytest
 
 from queryscope.trace import codes
 from queryscope.trace.codes import BOUNDARY
-from queryscope.trace.recorder import ConnectionInfo, Recorder, clock
+from queryscope.trace.facts import ConnectionInfo, clock
+from queryscope.trace.recorder import Recorder
 
 INFO = ConnectionInfo("default", "sqlite")
 

@@ -11,17 +11,10 @@ import pytest
 from queryscope.trace import codes
 from queryscope.trace import recorder as module
 from queryscope.trace.codes import BOUNDARY, NODE, NODE_STEP
-from queryscope.trace.recorder import (
-    ACTIVE,
-    ConnectionInfo,
-    OpenCheckout,
-    OpenSession,
-    OpenTransaction,
-    Recorder,
-    clock,
-    describe,
-    recording,
-)
+from queryscope.trace.facts import ConnectionInfo, OpenCheckout, OpenSession, OpenTransaction, clock
+from queryscope.trace.recorder import Recorder
+from queryscope.trace.scope import ACTIVE, recording
+from queryscope.trace.text import describe
 
 INFO = ConnectionInfo("default", "sqlite")
 
@@ -179,6 +172,12 @@ def test_describe_runs_no_code_of_the_error():
     assert describe(Rude("plain")) == f"{__name__}.{Rude.__qualname__}: plain"
     assert describe(Rude(Rude())) == f"{__name__}.{Rude.__qualname__}"
     assert len(describe(ValueError("x" * 10_000))) < 600
+
+
+def test_describe_takes_the_text_behind_a_number():
+    """MariaDB's drivers raise (number, text)."""
+    assert describe(RuntimeError(1054, "Unknown column")) == "RuntimeError: Unknown column"
+    assert describe(RuntimeError(1054)) == "RuntimeError"
 
 
 # -- caps ------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import cProfile
 import pytest
 
 from queryscope.trace.events import Origin
-from queryscope.trace.repeats import Repeats, fold, turned_at
+from queryscope.trace.repeats import Repeats
+from queryscope.trace.site import fold, turned_at
 from tests.builders import (
     MS,
     a_frame,
@@ -147,6 +148,19 @@ def test_recursion_is_one_place_at_every_depth():
     assert len(sites) == 1
     assert next(iter(sites))[1]
     assert fold(walk(0))[0] == fold(walk(3))[0]
+
+
+def test_walk_is_recursive_and_cached_values_that_ask_each_other_are_not():
+    """A walk comes from many depths; from one depth the same code is two values' own."""
+    one, another = a_frame(9, function="total"), a_frame(14, function="votes")
+    cached = a_frame(5, function="cached")
+    origin = Origin((one, cached, another, cached, a_frame(41)))
+    walks = [a_query(SELECT, parameters=(n,), origin=walk(n)) for n in range(4)]
+    values = some(4, SELECT, parameters=lambda n: (n,), origin=origin)
+    walked, valued = repeats(*walks, *values).sites
+    assert fold(origin)[1]
+    assert walked.recursive
+    assert not valued.recursive
 
 
 def test_recursion_through_comprehension_is_one_place():
@@ -436,6 +450,53 @@ def test_walk_up_is_a_chain():
     found = repeats(start, *(up(n, n) for n in range(4)))
     assert found.is_chain(found.sites[0])
     assert not found.is_chain(repeats(start, *(up(n, 0) for n in range(4))).sites[0])
+
+
+def of_reader(n, statement=BOOKS, parent=0, *, narrowed=True):
+    """Return one of the statements that ask for a reader's books by another value."""
+    load = a_load("books", relation="reverse", owner="library.Reader", parent=parent)
+    narrow = load._replace(narrowed=narrowed)
+    return a_query(statement, operation="iterate", parameters=(parent, n), load=narrow)
+
+
+@pytest.mark.parametrize(
+    "queries",
+    [
+        [of_reader(n, parent=n) for n in range(3)],
+        [of_reader(0) for _ in range(3)],
+        [of_reader(n, narrowed=False) for n in range(3)],
+        [of_reader(n, f"{BOOKS} WHERE {'a' * (n + 1)} = %s") for n in range(3)],
+        [of_reader(n, parent=None) for n in range(3)],
+    ],
+)
+def test_relation_of_rows_stays_a_relation(queries):
+    """Other rows, the same value, the whole relation, other filters or rows not known."""
+    (found,) = repeats(*queries).sites
+    assert found.relation == "library.Reader.books"
+
+
+def test_relation_of_one_row_by_other_values_is_a_look_up():
+    """What differs from one statement to the next are keys, not rows."""
+    (found,) = repeats(*map(of_reader, range(3))).sites
+    assert found.load is None
+    assert found.questions == 3
+
+
+def test_rows_of_many_single_statements_do_not_lie_side_by_side():
+    """Light recording: each row may be of a statement of its own, with lists beside them."""
+    book = {"model": "library.Book"}
+    one_by_one = some(9, SELECT, operation="get", origin=20, parameters=lambda n: (n,), **book)
+    lists = [a_query(BOOKS, operation="iterate", rows=9, origin=n, **book) for n in (21, 22)]
+    found = repeats(*one_by_one, *lists, *map(publisher, range(9)))
+    assert found.rows_side_by_side(found.sites[-1]) == 1
+
+
+def test_rows_of_few_statements_lie_side_by_side():
+    """Light recording: of ten rows from two lists, one list has loaded five."""
+    books = {"operation": "iterate", "model": "library.Book", "rows": 20}
+    lists = [a_query(BOOKS, origin=n, **books) for n in (21, 22)]
+    found = repeats(*lists, *map(publisher, range(10)))
+    assert found.rows_side_by_side(found.sites[-1]) == 5
 
 
 def test_walk_up_without_recorded_parents_is_a_chain():

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from queryscope.trace.shape import MAX_CACHED_CHARS, MAX_READ_CHARS, shape_of, without_literals
+from queryscope.trace.shape import MAX_SHAPES, MAX_SHAPES_CHARS, SHAPES, shape_of
+from queryscope.trace.tokens import MAX_CACHED_CHARS, MAX_READ_CHARS, without_literals
 
 VENDORS = ("sqlite", "postgresql", "mysql", "mariadb", "")
 
@@ -158,6 +159,10 @@ def test_vendor_decides_what_a_double_quote_means():
         ("transaction", "COMMIT"),
         ("transaction", "ROLLBACK"),
         ("transaction", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"),
+        ("transaction", "PREPARE TRANSACTION '_sa_9f'"),
+        ("transaction", "COMMIT PREPARED '_sa_9f'"),
+        ("transaction", "XA PREPARE %s"),
+        ("other", "PREPARE plan AS SELECT 1"),
         ("savepoint", 'SAVEPOINT "s1_x2"'),
         ("savepoint", "RELEASE SAVEPOINT s1"),
         ("savepoint", "ROLLBACK TO SAVEPOINT s1"),
@@ -429,11 +434,21 @@ def test_repeated_unit_is_read_in_linear_time(vendor, unit):
     assert time.thread_time() - began < 2
 
 
-def test_long_statements_are_not_cached():
-    """A statement over the limit is read again, so that the cache stays bounded."""
-    statement = "SELECT a FROM t WHERE b = '" + "x" * MAX_CACHED_CHARS + "'"
-    assert shape_of(statement) is not shape_of(statement)
-    assert shape_of(statement) == shape_of(statement)
+def test_long_statement_is_read_once():
+    """Each detector asks again, and to read a long list of keys takes a tenth of a second."""
+    statement = "SELECT a FROM t WHERE b IN (" + "%s, " * MAX_CACHED_CHARS + "%s)"
+    assert shape_of(statement) is shape_of(statement)
+
+
+def test_kept_shapes_are_bounded_by_number_and_by_characters():
+    """Beyond either bound all are forgotten, and reading starts anew."""
+    for number in range(MAX_SHAPES + 10):
+        shape_of(f"SELECT {number} FROM bounded")
+        assert len(SHAPES) <= MAX_SHAPES
+    long = "x" * (1 << 20)
+    for number in range(20):
+        shape_of(f"SELECT a FROM t WHERE b = '{long}{number}'")
+        assert sum(len(text) for text, _ in SHAPES) <= MAX_SHAPES_CHARS + len(long) + 100
 
 
 @pytest.mark.parametrize(

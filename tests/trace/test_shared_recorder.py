@@ -14,18 +14,14 @@ import pytest
 
 from queryscope.trace import freeze as freezing
 from queryscope.trace import recorder as recording
+from queryscope.trace import walk
+from queryscope.trace.facts import ConnectionInfo, OpenSession, clock
 from queryscope.trace.freeze import freeze
-from queryscope.trace.recorder import (
-    MAX_CHILDREN,
-    ConnectionInfo,
-    OpenSession,
-    Recorder,
-    clock,
-)
+from queryscope.trace.recorder import MAX_CHILDREN, Recorder
 
 THREADS = 8
 TIMES = 400
-FILES = {recording.__file__, freezing.__file__}
+FILES = {recording.__file__, walk.__file__, freezing.__file__}
 INFO = ConnectionInfo("default", "sqlite")
 SOURCE = "def sender_{name}(send):\n    send('SELECT {name}')\n"
 

@@ -21,7 +21,7 @@ def test_clean_trace_says_what_was_looked_at():
 def test_clean_trace_says_what_was_looked_for():
     """Every detector is named, but for those that failed."""
     clean = report_of(a_trace(*some(1)), ()).clean
-    names = {code: item.NAME for code, item in registry.all_detectors().items()}
+    names = {code: item.NAME for code, item in registry.for_a_trace().items()}
     assert clean.looked_for == tuple(names.values())
     failed = report_of(a_trace(*some(1)), (), failed_detectors=["QS101", ("QS505", KeyError("z"))])
     assert {*clean.looked_for} - {*failed.clean.looked_for} == {names["QS101"], names["QS505"]}

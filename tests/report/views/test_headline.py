@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queryscope.detectors.finding import Cost
 from queryscope.report.view import report_of
 from tests.builders import (
     MS,
@@ -126,3 +127,14 @@ def test_totals_are_those_of_the_traces():
     assert totals.statements == trace.statements + inner.statements == 10
     assert totals.rows == trace.rows + inner.rows
     assert (totals.sessions, totals.connections_held, totals.transactions) == (1, 1, 0)
+
+
+def test_headline_says_what_could_be_spared():
+    """The waste ratio stands with its statements and their time; none is none."""
+    trace = a_trace(*some(4, duration_ns=2 * MS))
+    finding = a_finding(queries=(0, 1, 2, 3), cost=Cost(statements=4, avoidable=3))
+    found = {figure.key: figure for figure in report_of(trace, [finding]).figures}
+    assert found["waste"].value == "75 %"
+    assert found["waste"].note == "3 statements to spare, 6.00 ms"
+    clean = {figure.key: figure for figure in report_of(trace, ()).figures}
+    assert (clean["waste"].value, clean["waste"].note) == ("0 %", "")

@@ -12,7 +12,7 @@ def test_notes_tell_what_is_missing():
     failures = (Failure("django.execute", "KeyError: x", 2), Failure("pool", "TypeError: y", 1))
     inner = a_trace(id="inner", failures=failures)
     trace = a_trace(
-        dropped={"queries": 7, "query_ns": 9 * MS, "stages": 4},
+        dropped={"queries": 7, "query_ns": 9 * MS, "stages": 4, "traces": 2},
         orphans=1,
         unlabelled=5,
         failures=failures[:1],
@@ -23,6 +23,7 @@ def test_notes_tell_what_is_missing():
     for text in (
         "7 statements not kept (9.00 ms)",
         "4 stages dropped",
+        "2 Traces of this process lost before this one",
         "1 fact arrived after the end",
         "3 hook failures in this process.",
         "2 detectors failed.",

@@ -10,7 +10,7 @@ import pytest
 from queryscope.report import console, html
 from queryscope.report import json as report_json
 from queryscope.report.views.reading import Material, Reading, Shapes
-from queryscope.trace import shape
+from queryscope.trace import shape, tokens
 from tests.builders import a_checkout, a_query, a_stage, a_trace, a_transaction, some
 
 DISTINCT = 20
@@ -48,7 +48,7 @@ def reads_in(action):
 )
 def test_long_statement_is_read_once(write):
     """A text too long for the cache is read once for a report, however often it was sent."""
-    assert len(COLUMNS) > shape.MAX_CACHED_CHARS
+    assert len(COLUMNS) > tokens.MAX_CACHED_CHARS
     texts = [f"SELECT {COLUMNS} FROM t{n}" for n in range(DISTINCT)]
     trace = a_trace(
         *some(DISTINCT * 3, lambda n: texts[n % DISTINCT]),

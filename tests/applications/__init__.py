@@ -1,0 +1,1 @@
+"""Real applications: the oracle, and what its page says."""

@@ -1,0 +1,1 @@
+"""Celery: tasks that run eagerly, and workers of every pool."""

@@ -1,0 +1,98 @@
+"""``scan --plans --models``: what models promise, compared with the database of the traffic."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from contextlib import closing
+
+import pytest
+
+from queryscope.cli.main import main
+from queryscope.detectors.registry import Judged
+from queryscope.store.file import Store
+from tests.builders import a_query, a_trace
+
+MODELS = """\
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Seat(Base):
+    __tablename__ = "models_seat"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    row: Mapped[int] = mapped_column("seat_row")
+    code: Mapped[str] = mapped_column(unique=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A project with models, a database that lacks what they promise, and a recorded request."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "models_of_seats.py").write_text(MODELS, encoding="utf-8")
+    with closing(sqlite3.connect("seats.db")) as connection:
+        connection.execute(
+            "CREATE TABLE models_seat "
+            "(id INTEGER PRIMARY KEY, seat_row INTEGER NOT NULL, code TEXT)"
+        )
+    store = Store(".queryscope/traces.db", max_age_days=100_000)
+    query = a_query("SELECT s.id FROM models_seat s WHERE s.id = ?", keep=True)
+    store.add([Judged(a_trace(query), ())])
+    store.close()
+    yield tmp_path
+    sys.modules.pop("models_of_seats", None)
+
+
+def found(capsys, *arguments):
+    """Return what a scan finds of QS405, by what is promised."""
+    command = ["scan", "--plans", "--database", "sqlite:///seats.db", "--format", "json"]
+    assert main([*command, *arguments]) == 0
+    document = json.loads(capsys.readouterr().out)
+    return [item for item in document["findings"] if item["code"] == "QS405"]
+
+
+def test_models_are_compared_with_the_database(folder, capsys):
+    """Each kind of promise that the table does not keep, at the line of the attribute."""
+    places = {item["message"].split()[2]: item["place"] for item in found(capsys, "--models",
+              "models_of_seats")}  # fmt: skip
+    assert set(places) == {"unique", "not"}
+    assert {place["line"] for place in places.values()} == {12}
+
+
+def test_comment_beside_the_model_accepts_it(folder, capsys):
+    """With its reason, as any other finding."""
+    text = MODELS.replace(
+        "(unique=True)", "(unique=True)  # queryscope: ignore[QS405] the importer looks"
+    )
+    (folder / "models_of_seats.py").write_text(text, encoding="utf-8")
+    assert found(capsys, "--models", "models_of_seats") == []
+
+
+def test_without_models_nothing_is_compared(folder, capsys):
+    """Nobody said what they promise."""
+    assert found(capsys) == []
+
+
+def test_djangos_models_are_those_of_its_settings(folder, capsys):
+    """Their tables are not in this database."""
+    assert found(capsys, "--models", "django") == []
+
+
+def test_module_that_is_not_there_is_an_error(folder, capsys):
+    """With its name and the reason."""
+    assert main(["scan", "--plans", "--models", "no_such_models"]) == 2
+    error = capsys.readouterr().err
+    assert "--models no_such_models cannot be imported: ModuleNotFoundError" in error
+
+
+def test_django_without_settings_is_an_error(folder, capsys, monkeypatch):
+    """Which ones, nobody said."""
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    assert main(["scan", "--plans", "--models", "django"]) == 2
+    assert "DJANGO_SETTINGS_MODULE" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""The small application on Django's ORM."""

@@ -1,0 +1,1 @@
+"""The small application on SQLAlchemy's ORM."""

@@ -1,0 +1,1 @@
+"""The same facts from every driver, pool and kind of cursor."""

@@ -1,0 +1,130 @@
+"""QS204: answers that were known, and questions that only look like it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import a_query, a_trace, an_origin
+from tests.detectors.judging import said
+
+BOOKS = "SELECT book.id FROM book WHERE "
+SHOP = 'FROM "book" WHERE "book"."shop_id" = %s'
+ROWS = f'SELECT "book"."id" {SHOP}'
+EXISTS = f'SELECT 1 AS "a" {SHOP} LIMIT 1'
+
+
+def judged(*queries, **facts):
+    """Return what is said of known answers."""
+    return said(a_trace(*queries, **facts), "QS204", "QS207", "QS203", "QS201")
+
+
+def nothing(condition, **facts):
+    """Return a SELECT that returned no row."""
+    return a_query(BOOKS + condition, rows=0, **facts)
+
+
+# -- innocent -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "book.id = ?",
+        "book.sold = false",
+        "(book.id NOT IN (SELECT 1 FROM (SELECT 1) WHERE 1!=1))",
+        "book.id = ? OR (1 != 1)",
+        "(book.id = ? OR 0 = 1)",
+        "1 = 1 AND book.id = ?",
+        "1 != 0",
+        "NOT (0 = 1)",
+        "book.title = '1 = 0'",
+        "book.id IN (SELECT sale.id FROM sale WHERE 1 = 1)",
+        "book.id IN (SELECT sale.id FROM sale WHERE 0 = 1 OR sale.id > ?)",
+        "book.n = (SELECT count(*) FROM sale WHERE 0 = 1)",
+    ],
+)
+def test_condition_that_may_hold_is_clean(condition):
+    """No row came, but one might have."""
+    assert judged(nothing(condition)) == []
+
+
+def test_names_of_columns_are_clean():
+    """Raw SQL with LIMIT 0 asks for the description of a table."""
+    assert judged(nothing("true LIMIT 0", operation="cursor")) == []
+
+
+def test_library_is_clean():
+    """The user has no line to change."""
+    assert judged(nothing("0 = 1", origin=an_origin()._replace(steps=()))) == []
+
+
+def test_existence_before_the_rows_is_left_to_its_own_code():
+    """QS207 speaks of it."""
+    found = judged(a_query(EXISTS, origin=50), a_query(ROWS, origin=51, rows=3))
+    assert [finding.code for finding in found] == ["QS207"]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        'DELETE FROM "book" WHERE "id" = %s',
+        'UPDATE "book" SET "shop_id" = %s',
+    ],
+)
+def test_existence_after_a_write_is_clean(between):
+    """The rows may be gone."""
+    queries = [a_query(ROWS, origin=50, rows=3), a_query(between), a_query(EXISTS, origin=51)]
+    assert judged(*queries) == []
+
+
+def test_existence_of_others_is_clean():
+    """Another shop, a narrower filter, only a page of the rows."""
+    other = a_query(EXISTS, origin=51, parameters=(2,))
+    assert judged(a_query(ROWS, origin=50, rows=3), other) == []
+    narrower = a_query(EXISTS.replace("%s", "%s AND sold = %s"), origin=51, parameters=(1, 2))
+    assert judged(a_query(ROWS, origin=50, rows=3), narrower) == []
+    page = a_query(ROWS + " ORDER BY 1 LIMIT 5", origin=50, rows=5)
+    assert judged(page, a_query(EXISTS, origin=51)) == []
+
+
+# -- found ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("condition", "vendor"),
+    [
+        ("book.id IN (SELECT 1 FROM (SELECT 1) WHERE 1!=1)", "sqlite"),
+        ("book.id IN (NULL) AND (1 != 1)", "postgresql"),
+        ("book.shop = ? AND book.id IN (SELECT CAST(NULL AS INTEGER) WHERE 1!=1)", "postgresql"),
+        ("0 = 1", "sqlite"),
+        ("false", "postgresql"),
+        ("false = 1", "mysql"),
+        ("(book.shop = ? AND 0 = 1)", "mysql"),
+    ],
+)
+def test_condition_that_never_holds_is_found(condition, vendor):
+    """As SQLAlchemy writes an empty list and ``false()``."""
+    (finding,) = judged(nothing(condition, vendor=vendor))
+    assert (finding.code, finding.severity, finding.cost.avoidable) == ("QS204", "warning", 1)
+
+
+def test_limit_of_zero_is_found():
+    """Written out or as a parameter."""
+    query = nothing("true LIMIT ? OFFSET ?", parameters=(0, 0), operation="iterate", model="Book")
+    (finding,) = judged(query)
+    assert "LIMIT is 0" in finding.message
+
+
+def test_existence_after_the_rows_is_found():
+    """The rows tell it."""
+    (finding,) = judged(a_query(ROWS, origin=50, rows=3), a_query(EXISTS, origin=51))
+    assert (finding.code, finding.cost.avoidable, finding.count) == ("QS204", 1, 2)
+    assert finding.mend.at.line == 51
+
+
+def test_exists_of_a_subquery_is_found():
+    """As SQLAlchemy writes it."""
+    asked = "SELECT EXISTS (SELECT * FROM book WHERE book.shop_id = ?) AS anon_1"
+    rows = "SELECT book.id FROM book WHERE book.shop_id = ?"
+    (finding,) = judged(a_query(rows, origin=50, rows=0), a_query(asked, origin=51))
+    assert finding.code == "QS204"

@@ -1,0 +1,1 @@
+"""Tests on real applications of the frameworks: what is special to each of them."""

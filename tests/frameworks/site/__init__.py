@@ -1,0 +1,1 @@
+"""A Django site around the library: REST framework, admin, GraphQL, templates."""

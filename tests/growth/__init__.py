@@ -1,0 +1,1 @@
+"""Laws of growth, from counts alone and from runs."""

@@ -1,0 +1,1 @@
+"""Plans and schemas, read from every database that there is."""

@@ -1,0 +1,1 @@
+"""Tests of what recorded holding times say about a pool under load."""

@@ -1,0 +1,3 @@
+"""The judge of patches."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The viewer's pages that ask for more than a Trace holds."""

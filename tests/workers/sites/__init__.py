@@ -1,0 +1,1 @@
+"""What real servers serve: this folder stands on their path, its modules by their own names."""

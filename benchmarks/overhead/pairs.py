@@ -45,11 +45,11 @@ def middle(values: Sequence[float]) -> Middle:
     return Middle(median(ranked), ranked[low], ranked[high])
 
 
-def ratio(measured: Sequence[float], bare: Sequence[float]) -> Middle:
+def ratio(measured: Sequence[float], bare: Sequence[float]) -> float:
     """Return the median of the ratios of pairs: of each round, what was measured by its bare."""
-    return middle([a / b for a, b in zip(measured, bare, strict=True)])
+    return median(a / b for a, b in zip(measured, bare, strict=True))
 
 
-def added(measured: Sequence[float], bare: Sequence[float]) -> Middle:
+def added(measured: Sequence[float], bare: Sequence[float]) -> float:
     """Return the median of the differences of pairs."""
-    return middle([a - b for a, b in zip(measured, bare, strict=True)])
+    return median(a - b for a, b in zip(measured, bare, strict=True))

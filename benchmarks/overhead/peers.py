@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HERE = Path(__file__).parent
-CONSTRAINTS = HERE.parents[1] / "constraints.txt"
 INSTALL_TIMEOUT_S = 600
+SAME = ("django", "sqlalchemy", "asgiref", "sqlparse", "greenlet", "psycopg", "psycopg-binary")
+"""What a peer runs on in the very version that we run on."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Peer:
         framework: ``django`` or ``sqlalchemy``: which plain process it is compared with.
         packages: What is installed, beside the frameworks.
         shown: Of the packages, the one whose version is shown.
-        share: Our added cost a query must be at most this share of the peer's.
+        share: What we add to a request must be at most this share of what the peer adds.
     """
 
     subject: str
@@ -76,16 +78,30 @@ def environment(peer: Peer) -> Path:
     Raises:
         NotInstalledError: The registry has it not, or not for these versions.
     """
-    folder = HERE / f".venv-{peer.subject}"
+    same = [f"{name}=={version_of(name)}" for name in SAME]
+    what = [*same, *peer.packages]
+    return installed(HERE / f".venv-{peer.subject}", what, " ".join(what))
+
+
+def installed(name: Path, what: Sequence[object], mark: str) -> Path:
+    """Return the Python of an environment, made when it is not there or has another mark.
+
+    Args:
+        name: Its folder, but for the version of Python.
+        what: What pip is told to install.
+        mark: Text that is another one when something else is to be installed.
+
+    Raises:
+        NotInstalledError: The registry has it not, or not for these versions.
+    """
+    folder = name.with_name(f"{name.name}-{sys.version_info[0]}{sys.version_info[1]}")
     python = folder / "bin" / "python"
     done = folder / "installed"
-    wanted = " ".join(peer.packages)
-    if done.exists() and done.read_text(encoding="utf-8") == wanted:
+    if done.exists() and done.read_text(encoding="utf-8") == mark:
         return python
-    _run([sys.executable, "-m", "venv", folder])
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    _run([*pip, "--constraint", CONSTRAINTS, "django", "sqlalchemy", *peer.packages])
-    done.write_text(wanted, encoding="utf-8")
+    _run([sys.executable, "-m", "venv", "--clear", folder])
+    _run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what])
+    done.write_text(mark, encoding="utf-8")
     return python
 
 

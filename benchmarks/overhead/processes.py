@@ -30,15 +30,21 @@ class ProcessError(Exception):
 class Process:
     """A process of ``serve.py``."""
 
-    def __init__(self, python: Path, subject: str, folder: Path, *, idle: bool = False) -> None:
-        """Start it and wait until it is ready; an idle one never records.
+    def __init__(self, python: Path, subject: str, folder: Path, layout: int) -> None:
+        """Start it and wait until it is ready.
+
+        Args:
+            python: The interpreter.
+            subject: Its name in ``subjects.MAKERS``.
+            folder: Where its databases lie.
+            layout: Shifts where its objects lie, see ``serve.shift``.
 
         Raises:
             ProcessError: It could not be started.
         """
         self._errors = (folder / f"{subject}.log").open("w+", encoding="utf-8")
         self._process = subprocess.Popen(
-            [python, HERE / "serve.py", subject, folder, *(["idle"] if idle else [])],
+            [python, HERE / "serve.py", subject, folder, str(layout)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -74,22 +80,22 @@ class Process:
 
 
 @contextmanager
-def started(python: Path, subject: str, folder: Path) -> Iterator[Process]:
+def started(python: Path, subject: str, folder: Path, layout: int = 0) -> Iterator[Process]:
     """Run a process for the length of a block."""
-    process = Process(python, subject, folder)
+    process = Process(python, subject, folder, layout)
     try:
         yield process
     finally:
         process.close()
 
 
-def paired(process: Process, path: str, rounds: int, *, gc: bool = True) -> Samples:
+def paired(process: Process, path: str, rounds: int) -> Samples:
     """Measure bare, bare again and recorded in one process, in each round in shuffled order."""
     names = ["bare", "bare2", "recorded"]
     found: Samples = {name: [] for name in names}
     for number in range(WARMING + rounds):
         order = random.sample(names, len(names))
-        answer = process.ask(do="round", path=path, order=order, gc=gc)
+        answer = process.ask(do="round", path=path, order=order)
         if number >= WARMING:
             for name in names:
                 found[name].append(answer[name])

@@ -62,4 +62,31 @@ def shelves(_: HttpRequest, count: int) -> JsonResponse:
     return JsonResponse([book.shelf.name for book in found], safe=False)
 
 
-urlpatterns = [path("books/<int:count>", books), path("shelves/<int:count>", shelves)]
+def rows(_: HttpRequest, count: int) -> JsonResponse:
+    """Answer with ``count`` books of one query: four columns of each are read."""
+    found = [
+        {"id": book.pk, "title": book.title, "author": book.author, "pages": book.pages}
+        for book in Book.objects.order_by("pk")[:count]
+    ]
+    return JsonResponse(found, safe=False)
+
+
+def serialized(_: HttpRequest, count: int) -> JsonResponse:
+    """Answer with ``count`` books of one query, by a serializer of Django REST framework."""
+    from rest_framework.serializers import ModelSerializer
+
+    class BookSerializer(ModelSerializer):  # type: ignore[type-arg] # its stubs alone are generic
+        class Meta:
+            model = Book
+            fields = ("id", "title", "author", "pages")
+
+    found = Book.objects.order_by("pk")[:count]
+    return JsonResponse(BookSerializer(found, many=True).data, safe=False)
+
+
+urlpatterns = [
+    path("books/<int:count>", books),
+    path("shelves/<int:count>", shelves),
+    path("rows/<int:count>", rows),
+    path("serialized/<int:count>", serialized),
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import databases
 import django
 from django.conf import settings
 
@@ -27,24 +28,17 @@ MIDDLEWARE = (
 
 
 def boot(folder: Path, apps: Sequence[str] = (), options: Mapping[str, Any] | None = None) -> None:
-    """Set Django up on an SQLite file in ``folder``, and fill it when it is new.
+    """Set Django up on the database of ``folder``, and fill it when it is new.
 
     Args:
-        folder: Where the database lies; processes that are compared share it.
+        folder: Whose database it is; processes that are compared share it.
         apps: Applications of what is measured.
         options: Settings of what is measured.
     """
     settings.configure(
         SECRET_KEY="only for measuring",
         ALLOWED_HOSTS=["*"],
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.sqlite3",
-                "NAME": folder / "django.db",
-                "CONN_MAX_AGE": None,  # as in production: a new connection costs as much as
-                # several queries, and would hide what is measured
-            }
-        },
+        DATABASES={"default": databases.django(folder)},
         INSTALLED_APPS=[
             "django.contrib.contenttypes",
             "django.contrib.auth",

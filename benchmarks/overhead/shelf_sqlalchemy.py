@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import databases
 from sqlalchemy import ForeignKey, create_engine, inspect, select
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -50,12 +51,12 @@ class Book(Base):
 
 
 def boot(folder: Path) -> tuple[Engine, Callable[..., Any]]:
-    """Return an engine on an SQLite file in ``folder``, filled when it is new, and its application.
+    """Return an engine on the database of ``folder``, filled when new, and its application.
 
     Args:
-        folder: Where the database lies; processes that are compared share it.
+        folder: Whose database it is; processes that are compared share it.
     """
-    engine = create_engine(f"sqlite:///{folder / 'sqlalchemy.db'}")
+    engine = create_engine(databases.sqlalchemy(folder))
     if not inspect(engine).has_table("book"):
         Base.metadata.create_all(engine)
         with Session(engine) as session:
@@ -104,4 +105,16 @@ def shelves(session: Session, count: int) -> list[Any]:
     return [book.shelf.name for book in found]
 
 
-_VIEWS: dict[str, Callable[[Session, int], list[Any]]] = {"books": books, "shelves": shelves}
+def rows(session: Session, count: int) -> list[Any]:
+    """Return ``count`` books of one query: four columns of each are read."""
+    return [
+        {"id": book.id, "title": book.title, "author": book.author, "pages": book.pages}
+        for book in session.scalars(select(Book).order_by(Book.id).limit(count))
+    ]
+
+
+_VIEWS: dict[str, Callable[[Session, int], list[Any]]] = {
+    "books": books,
+    "shelves": shelves,
+    "rows": rows,
+}

@@ -6,6 +6,7 @@ peer is imported before its maker runs, so that one process never holds two of t
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+ASLEEP_S = 0.002
+"""Seconds in which a thread that has nothing to do any more goes to sleep."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """One process: the application without, and with, what is measured.
@@ -24,11 +29,13 @@ class Subject:
         bare: The application without the middleware of what is measured.
         recorded: The application with it, None for a process without anything.
         settle: Finishes what goes on off the request's path.
+        switch: Puts the hooks in, or takes them out; only where that can be done.
     """
 
     bare: App
     recorded: App | None = None
     settle: Callable[[], object] = lambda: None
+    switch: Callable[[bool], object] | None = None
 
 
 def _handler(*middleware: str) -> App:
@@ -65,30 +72,56 @@ def sqlalchemy_plain(folder: Path) -> Subject:
 def _settings(folder: Path, recording: str) -> dict[str, Any]:
     """Return the settings of light recording as in production, of full as in development.
 
-    The console line is off: it would measure the terminal.
+    ``reads`` is full recording with read tracking, ``full`` without. The console line is off: it
+    would measure the terminal.
     """
     mode = "production" if recording == "light" else "development"
-    return {"mode": mode, "console": False, "store_path": str(folder / recording / "traces.db")}
+    store = str(folder / recording / "traces.db")
+    return {"mode": mode, "console": False, "store_path": store, "reads": recording == "reads"}
+
+
+def _written() -> None:
+    """Wait until the writer has handled all, and sleeps.
+
+    It tells us before it goes to sleep, for which it needs the interpreter's lock once more: a
+    request that began now would be woken for it at each statement, up to 2 ms in all.
+    """
+    from queryscope import runtime
+
+    runtime.get().flush(60.0)
+    time.sleep(ASLEEP_S)
+
+
+def _switch(settings: dict[str, Any]) -> Callable[[bool], None]:
+    from queryscope import adapters, runtime
+
+    def switch(wanted: bool) -> None:  # noqa: FBT001 - a switch
+        if wanted:
+            runtime.configure(settings, source="the benchmark", debug=False)
+            adapters.install_loaded()
+        else:
+            adapters.uninstall()
+
+    return switch
 
 
 def _django_queryscope(folder: Path, recording: str) -> Subject:
     import shelf_django
 
-    shelf_django.boot(folder, options={"QUERYSCOPE": _settings(folder, recording)})
+    settings = _settings(folder, recording)
+    shelf_django.boot(folder, options={"QUERYSCOPE": settings})
     recorded = _handler("queryscope.django.Middleware")
-    from queryscope import runtime
-
-    return Subject(_handler(), recorded, lambda: runtime.get().flush(60.0))
+    return Subject(_handler(), recorded, _written, _switch(settings))
 
 
 def _sqlalchemy_queryscope(folder: Path, recording: str) -> Subject:
     import shelf_sqlalchemy
 
     _, app = shelf_sqlalchemy.boot(folder)
-    from queryscope import runtime, wsgi
+    from queryscope import wsgi
 
-    recorded = wsgi.Middleware(app, _settings(folder, recording))
-    return Subject(app, recorded, lambda: runtime.get().flush(60.0))
+    settings = _settings(folder, recording)
+    return Subject(app, wsgi.Middleware(app, settings), _written, _switch(settings))
 
 
 def django_light(folder: Path) -> Subject:
@@ -101,6 +134,11 @@ def django_full(folder: Path) -> Subject:
     return _django_queryscope(folder, "full")
 
 
+def django_reads(folder: Path) -> Subject:
+    """Django with full recording and read tracking."""
+    return _django_queryscope(folder, "reads")
+
+
 def sqlalchemy_light(folder: Path) -> Subject:
     """SQLAlchemy with light recording, as in production."""
     return _sqlalchemy_queryscope(folder, "light")
@@ -109,6 +147,11 @@ def sqlalchemy_light(folder: Path) -> Subject:
 def sqlalchemy_full(folder: Path) -> Subject:
     """SQLAlchemy with full recording and the store, as in development."""
     return _sqlalchemy_queryscope(folder, "full")
+
+
+def sqlalchemy_reads(folder: Path) -> Subject:
+    """SQLAlchemy with full recording and read tracking."""
+    return _sqlalchemy_queryscope(folder, "reads")
 
 
 # -- peers ----------------------------------------------------------------------------------
@@ -229,9 +272,11 @@ MAKERS: Mapping[str, Callable[[Path], Subject]] = {
     "django-plain": django_plain,
     "django-light": django_light,
     "django-full": django_full,
+    "django-reads": django_reads,
     "sqlalchemy-plain": sqlalchemy_plain,
     "sqlalchemy-light": sqlalchemy_light,
     "sqlalchemy-full": sqlalchemy_full,
+    "sqlalchemy-reads": sqlalchemy_reads,
     "zeal": zeal,
     "debug-toolbar": debug_toolbar,
     "silk": silk,

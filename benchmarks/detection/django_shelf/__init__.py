@@ -1,0 +1,3 @@
+"""The shelf of the scenarios on Django: models, rows, settings."""
+
+from __future__ import annotations

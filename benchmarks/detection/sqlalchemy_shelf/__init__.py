@@ -1,0 +1,3 @@
+"""The shelf of the scenarios on SQLAlchemy: models, rows, engines."""
+
+from __future__ import annotations

@@ -10,17 +10,21 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from queryscope import adapters, asgi, errors, profiling, runtime, wsgi
+from queryscope import adapters, asgi, celery, errors, profiling, runtime, wsgi
 from queryscope.cli import main as cli
 from queryscope.detectors import finding, registry
+from queryscope.policy import baseline, comments, decisions
 from queryscope.pytest_plugin import plugin
+from queryscope.report import document, schema
 from queryscope.settings import Mode, Settings
 from queryscope.trace import events
 
@@ -38,17 +42,39 @@ CODES_FOLDER = "docs/reference/codes"
 OVERHEAD = DOCS / "reference" / "overhead.md"
 """Written by the benchmark; linked to where it is there."""
 
+SCHEMAS = {
+    "report.schema.json": document.ReportDocument,
+    "findings.schema.json": document.FindingsDocument,
+}
+"""JSON Schemas, each of the type of a document."""
+
 UNITS = (
     # (how the name of a threshold ends, its unit)
     ("_ms", "milliseconds"),
     ("_percent", "percent"),
+    ("_min_before", "engines"),
+    ("_min_writes", "writes"),
+    ("_min_overlaps", "statements"),
+    ("_min_turns", "changes of thread"),
+    ("_min_flushes", "flushes"),
+    ("pool_processes", "processes"),
+    ("server_max_connections", "connections"),
     ("_min_parents", "parent rows, or keys"),
+    ("response_min_requests", "requests"),
     ("_requests", "concurrent requests"),
     ("_statements", "statements"),
     ("_count", "statements"),
+    ("_traces", "requests and tasks"),
+    ("_keys", "keys of a list"),
+    ("_lengths", "different lengths"),
     ("_rows", "rows"),
+    ("_joins", "joins"),
+    ("_values", "values"),
     ("_chars", "characters"),
+    ("_calls", "calls"),
+    ("_lazy_reads", "lazy reads"),
     ("_bytes", "bytes"),
+    ("_min_ratio", "times"),
     ("_sessions_min", "sessions"),
     ("_sessions_critical", "sessions"),
 )
@@ -95,12 +121,165 @@ def generated() -> dict[Path, str]:
     found[reference / "settings.md"] = settings_page()
     found[reference / "cli.md"] = command_line_page()
     found[reference / "api.md"] = api_page()
+    found[reference / "patches.md"] = patches_page()
+    for name, described in SCHEMAS.items():
+        found[reference / name] = json.dumps(schema.schema_of(described), indent=1) + "\n"
     readme = ROOT / "README.md"
     text = between(readme.read_text(encoding="utf-8"), CODES, table_of_codes(f"{CODES_FOLDER}/"))
     found[readme] = between(text, COST, cost_section())
     index = DOCS / "README.md"
     found[index] = between(index.read_text(encoding="utf-8"), COST, cost_line())
     return found
+
+
+# -- what is patched ---------------------------------------------------------------------------
+
+WHY = {
+    # (how the name of what is replaced ends: what for)
+    "AsyncToSync.__call__": "the line that waits, for statements of the coroutine",
+    "SyncToAsync.__call__": "the line that waits, for statements of the thread",
+    "ASGIHandler.send_response": "the end of a Trace whose response could not be sent",
+    "BaseHandler.make_view_atomic": "the stage of the view",
+    "BaseCommand.execute": "one Trace a command; with `queryscope.django` in `INSTALLED_APPS`",
+    "BaseDatabaseWrapper._commit": "the end of a transaction",
+    "BaseDatabaseWrapper._rollback": "the end of a transaction",
+    "BaseDatabaseWrapper._savepoint": "savepoints",
+    "BaseDatabaseWrapper.close": "the end of a session",
+    "BaseDatabaseWrapper.make_cursor": "rows, counted by a cursor of our class",
+    "BaseDatabaseWrapper.make_debug_cursor": "rows, counted by a cursor of our class",
+    "BaseDatabaseWrapper.set_autocommit": "the begin of a transaction",
+    "DatabaseWrapper._close": "a connection back in psycopg's pool; where an alias has one",
+    "DatabaseWrapper.get_new_connection": "a connection out of psycopg's pool",
+    "WaitingClient.wait": "waiting for psycopg's pool",
+    "Model.refresh_from_db": "what is read of a row after it was refreshed; full recording",
+    "Model._do_update": "rows that are written back as they were; full recording",
+    "ModelIterable.__iter__": "which statement loaded an instance; full recording",
+    "sql.query.Query.__init__": "where a queryset was made; full recording",
+    "ForwardManyToOneDescriptor.__get__": "a relation that is read; full recording",
+    "ReverseManyToOneDescriptor.__get__": "a relation that is read; full recording",
+    "ReverseOneToOneDescriptor.__get__": "a relation that is read; full recording",
+    "query.get_prefetcher": "what a prefetch reads itself does not count; full recording",
+    "query.prefetch_one_level": "what a prefetch reads itself does not count; full recording",
+    "Template.render": "the stage of a template",
+    "SimpleTemplateResponse.render": "the stage of a lazy response",
+    "BaseSerializer.data": "the stage of a serializer; where REST framework is installed",
+    "CursorResult._fetchall_impl": "rows",
+    "CursorResult._fetchiter_impl": "rows",
+    "CursorResult._fetchmany_impl": "rows",
+    "CursorResult._fetchone_impl": "rows",
+    "DefaultDialect.do_begin": "the begin of a transaction",
+    "DefaultDialect.do_begin_twophase": "the begin of a two-phase transaction",
+    "DefaultDialect.do_commit": "the end of a transaction",
+    "DefaultDialect.do_commit_twophase": "the end of a two-phase transaction",
+    "DefaultDialect.do_rollback": "the end of a transaction",
+    "DefaultDialect.do_rollback_twophase": "the end of a two-phase transaction",
+    "DefaultDialect.do_savepoint": "savepoints",
+    "DefaultDialect.do_execute": "statements; also in dialects that have their own",
+    "DefaultDialect.do_execute_no_params": "statements; also in dialects that have their own",
+    "DefaultDialect.do_executemany": "statements; also in dialects that have their own",
+    "DefaultDialect.engine_created": "engines, and the lines that make them",
+    "InstrumentedAttribute.__get__": "attributes that are read; full recording",
+    "InstrumentedAttribute.__set__": "rows that are written; full recording",
+    "CollectionAttributeImpl.fire_append_event": "rows put into a relation; full recording",
+    "InstanceState.__getstate__": "rows that are pickled; full recording",
+    "UOWTransaction.register_object": "rows that are flushed; full recording",
+    "loading._instance_processor": "the instances of a statement, by class; full recording",
+    "loading.instances": "which statement loaded an instance",
+    "orm.query.Query.__init__": "where a legacy query was made; full recording",
+    "RelationshipProperty._with_parent": "whose rows a statement asks for",
+    "Session.__init__": "sessions, and their openers",
+    "Session._close_impl": "the end of a session",
+    "Pool.connect": "checkouts, and their openers",
+    "SingletonThreadPool.connect": "checkouts, and their openers",
+    "_ConnectionFairy._checkin": "a connection back in its pool",
+    "_ConnectionRecord.__connect": "the time that opening a connection takes",
+    "Queue.get": "waiting for a pool",
+    "ThreadPoolExecutor.submit": "the Trace goes with the work",
+    "ThreadPool.__init__": "a pool's own threads belong to no Trace",
+    "Thread._bootstrap": "the Trace goes with the thread",
+    "Thread.start": "the Trace goes with the thread",
+    "Logger.handle": "log calls, counted by line; full recording",
+    "HTTPConnection.putrequest": "the start of an outgoing request; full recording",
+    "HTTPConnection.getresponse": "its end; full recording",
+    "signal.raise_signal": "what waits is written before a process ends itself, as uvicorn does",
+    "templating._render": "the stage of a template",
+    "trace.build_tracer": "one Trace a task",
+}
+"""What each is replaced for; a name of ``ThreadPool`` that is not here carries the Trace too."""
+
+
+def patches_page() -> str:
+    """Return the page of what is patched, as a process of its own tells it."""
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "patched.py")], capture_output=True, text=True, check=True
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    lines = [
+        "# What queryscope patches, and how to take it out",
+        "",
+        NOTE.format(source="what `install()` does"),
+        "Importing queryscope patches nothing, starts no thread and opens no socket. The",
+        "middleware, `queryscope.install()`, `queryscope.celery.install()`, `queryscope run` and",
+        "the pytest plugin do, each what is in use in the process: Django's part where Django is",
+        "imported, gevent's where gevent is. Without a Recorder that is open each of these calls",
+        "the original after one look at a context variable.",
+        "",
+        "```python",
+        "import queryscope",
+        "",
+        "queryscope.uninstall()  # every attribute below is again what it was",
+        "```",
+        "",
+        "What another library has wrapped around ours since then keeps working: its wrapper stays,",
+        "with ours inside it, which does nothing any more. To see what is in now, look for",
+        "functions whose `__wrapped__` is the original: `BaseDatabaseWrapper.close.__wrapped__`.",
+        "",
+    ]
+    for title, names in found.items():
+        lines += [f"## {title}", "", "| replaced | for |", "| --- | --- |"]
+        for name in names:
+            shown = re.sub(r"\._[A-Za-z]+Record__", ".__", name)
+            lines.append(f"| `{shown}` | {_why(shown)} |")
+        lines += ["", *BESIDE.get(title, ())]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+BESIDE = {
+    "Django": (
+        "Beside these: our execute wrapper in `execute_wrappers` of each connection object, first",
+        "in the list; a receiver of the signals `connection_created` and `got_request_exception`;",
+        "one number in `_state` of loaded instances and in querysets, in full recording.",
+        "",
+        "Where `reads` is on (full recording, unless the setting says no): the descriptor of each",
+        "column on each model class, a receiver of the signal `class_prepared`, a default for",
+        "`ModelState._queryscope_query`, and in place of the number what was read so far. The",
+        "`__dict__` of the first rows of a statement, and of a few later ones, is a `dict` that",
+        "tells when somebody reads it whole; copies and pickles of it are plain.",
+        "",
+    ),
+    "SQLAlchemy": (
+        "Beside these: a listener of the session event `after_begin`; one attribute,",
+        "`_queryscope`, on pools, connection records, checked-out connections and execution",
+        "contexts. Never a listener of engine or connection events: it would put every engine on",
+        "SQLAlchemy's slow path, also after it was removed. Where `reads` is on, the `__dict__` of",
+        "a few instances of each statement, as with Django.",
+        "",
+    ),
+    "Flask": ("Beside these: receivers of the signals of a started and a failed request.", ""),
+    "Celery": ("Beside these: receivers of the signals of a worker's shutdown.", ""),
+    "gevent": ("Beside these: a callback of `Greenlet.add_spawn_callback`.", ""),
+}
+
+
+def _why(name: str) -> str:
+    """Return what something is replaced for; a name that nobody explained is an error."""
+    ends = [end for end in WHY if name.endswith(f".{end}")]
+    if ends:
+        return WHY[max(ends, key=len)]
+    if ".ThreadPool." in name:
+        return "the Trace goes with the work"
+    ends = [end for end in WHY if name.endswith(end)]
+    return WHY[max(ends, key=len)]
 
 
 # -- codes -------------------------------------------------------------------------------------
@@ -232,6 +411,7 @@ def settings_page() -> str:
         "|---|---|---|---|---|",
         *thresholds(),
         "",
+        policy_part(),
         "## Environment variables",
         "",
         "| name | meaning |",
@@ -243,6 +423,26 @@ def settings_page() -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def policy_part() -> str:
+    """Return the part about what stands in pyproject.toml, and about the baseline."""
+    texts = [inspect.getdoc(module) or "" for module in (decisions, baseline, comments)]
+    named, entries, ignores = (text.partition("\n\n")[2] for text in texts)
+    return "\n\n".join(
+        [
+            "## Which findings are known",
+            "All of it at work: [Adopt it in a legacy code base](../how-to/legacy-code-base.md).",
+            "### pyproject.toml",
+            markdown_of(named),
+            "### The baseline",
+            markdown_of(entries),
+            "### Inline ignores",
+            "`# queryscope: ignore[QS101] reason`, or with several codes `ignore[QS101, QS201]`. "
+            + markdown_of(ignores).partition(" Files are read")[0].partition("\nFiles are")[0],
+            "",
+        ]
+    )
 
 
 def attributes_of(described: type) -> dict[str, str]:
@@ -426,14 +626,17 @@ def api_page() -> str:
         part("queryscope.stage", profiling.stage),
         part("queryscope.wsgi.Middleware", wsgi.Middleware),
         part("queryscope.asgi.Middleware", asgi.Middleware),
+        part("queryscope.celery.install", celery.install),
         django_part(),
         budget_part(),
+        growth_part(),
         "## What a Trace and a finding hold\n",
         data_part("Trace", events.Trace),
         data_part("Query", events.Query),
         data_part("Finding", finding.Finding),
         data_part("Cost", finding.Cost),
         data_part("Mend", finding.Mend),
+        data_part("Known", finding.Known),
         data_part("Frame", events.Frame),
         data_part("TemplateNode", events.TemplateNode),
         "## Errors\n",
@@ -458,7 +661,7 @@ def part(name: str, described: Any, *, level: int = 2) -> str:
 
 def annotation_of(described: property) -> str:
     """Return the type of a property as it is written."""
-    return str(inspect.signature(described.fget).return_annotation)  # type: ignore[arg-type]
+    return str(inspect.signature(described.fget).return_annotation)
 
 
 def signature_of(described: Any) -> str:
@@ -533,18 +736,32 @@ def django_part() -> str:
     )
 
 
-def budget_part() -> str:
-    """Return the part about the fixture and the mark of the pytest plugin."""
+def fixture(name: str) -> tuple[str, str]:
+    """Return (arguments, text) of what a fixture's value is called with, by its class."""
     tree = ast.parse(Path(plugin.__file__).read_text(encoding="utf-8"))
     function = next(
         node
         for item in ast.walk(tree)
-        if isinstance(item, ast.ClassDef) and item.name == "QueryBudget"
+        if isinstance(item, ast.ClassDef) and item.name == name
         for node in ast.walk(item)
         if isinstance(node, ast.FunctionDef) and node.name == "__call__" and ast.get_docstring(node)
     )
     arguments = ast.unparse(function.args).removeprefix("self, ").replace("=", " = ")
-    text = markdown_of(ast.get_docstring(function) or "")
+    return arguments, markdown_of(ast.get_docstring(function) or "")
+
+
+def growth_part() -> str:
+    """Return the part about the fixture that asserts growth."""
+    arguments, text = fixture("QueryGrowth")
+    return (
+        f"## query_growth\n\n    query_growth({arguments})\n\n{text}\n\n"
+        "See [Find what grows with the data](../how-to/growth.md).\n"
+    )
+
+
+def budget_part() -> str:
+    """Return the part about the fixture and the mark of the pytest plugin."""
+    arguments, text = fixture("QueryBudget")
     rows = "\n".join(f"| `query_budget_{name}` | {text} |" for name, text in plugin._HELP.items())
     return (
         "## query_budget\n\n"
@@ -554,7 +771,9 @@ def budget_part() -> str:
         f"checked.\n\n{text}\n\n"
         "Defaults for a bare `query_budget()` or a bare mark stand in pytest's configuration; "
         "`query_budget_all = true` gives them to every test without a mark.\n\n"
-        f"| setting of pytest | maximum of |\n|---|---|\n{rows}\n"
+        f"| setting of pytest | maximum of |\n|---|---|\n{rows}\n\n"
+        "`pytest --queryscope-strict` fails each test with an open finding of level warning or "
+        "graver; see [Adopt it in a legacy code base](../how-to/legacy-code-base.md).\n"
     )
 
 

@@ -3,8 +3,11 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/installed.stamp
 CONSTRAINTS ?= constraints.txt
+# CI asks for `native`, too: what is compiled where it is installed, with headers of the system.
+DEPENDENCIES ?= dev
+empty :=
+STAMP := $(VENV)/installed-$(subst $(empty) ,-,$(strip $(DEPENDENCIES))).stamp
 ARGS ?=
 
 # The first of these that really runs, is new enough and can make a virtual environment.
@@ -12,7 +15,8 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo "$$python" && break; done)
 
-.PHONY: help install test demo docs screenshots bench-overhead lint format types imports constraints clean
+.PHONY: help install test demo docs screenshots bench-overhead bench-load bench-prophet bench-detection \
+	bench-applications lint format types imports constraints clean
 
 help:
 	@echo "make test         the whole suite (ARGS=... goes to pytest)"
@@ -20,6 +24,10 @@ help:
 	@echo "make docs         write the generated pages of the reference again"
 	@echo "make screenshots  take the pictures of the report again (needs Chromium)"
 	@echo "make bench-overhead  what recording costs, beside other tools: half an hour; writes a page"
+	@echo "make bench-load   both examples under load, bare and recorded: two hours; writes a page"
+	@echo "make bench-prophet  the pool prophet beside real load: half an hour; writes a page"
+	@echo "make bench-detection  how often the detectors are right, on three databases; writes a page"
+	@echo "make bench-applications  the same in applications from the registry; writes a page"
 	@echo "make lint         ruff check and ruff format --check"
 	@echo "make format       let ruff rewrite what it can"
 	@echo "make types        mypy --strict on src"
@@ -39,7 +47,8 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(CONSTRAINTS) pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS) --group dev --editable .
+		--constraint $(CONSTRAINTS) --build-constraint $(CONSTRAINTS) \
+		$(addprefix --group ,$(DEPENDENCIES)) --editable .
 	@touch $@
 
 test: $(STAMP)
@@ -54,9 +63,29 @@ docs: $(STAMP)
 screenshots: $(STAMP)
 	$(BIN)/python docs/screenshots.py
 
-# On a machine that does little else. The other tools come into environments of their own.
+# On a machine that does little else. The other tools come into environments of their own; other
+# interpreters that CI has set up are measured too, and PostgreSQL where it answers.
+BENCH_PYTHONS ?= $(wildcard .venv-py313*/bin/python)
 bench-overhead: $(STAMP)
-	$(BIN)/python benchmarks/overhead/run.py --markdown docs/reference/overhead.md $(ARGS)
+	$(BIN)/python benchmarks/overhead/publish.py docs/reference/overhead.md \
+		$(BENCH_PYTHONS:%=--python %) $(ARGS)
+
+# Each pass takes up where an earlier run left off: what is measured again replaces what was.
+bench-load: $(STAMP)
+	nice -n 15 $(BIN)/python -m benchmarks.load.run --markdown docs/reference/load.md $(ARGS)
+
+# Requests that sleep while they hold connections: it takes time, and little of the processor.
+bench-prophet: $(STAMP)
+	$(BIN)/python -m benchmarks.prophet.run --markdown docs/reference/prophet.md $(ARGS)
+
+# Servers that do not answer are left out, and the page says so. ARGS=--run-peers installs the other
+# tools in environments of their own and runs the same scenarios under them.
+bench-detection: $(STAMP)
+	nice -n 15 $(BIN)/python -m benchmarks.detection.run --markdown docs/reference/detection.md $(ARGS)
+
+# Installs each application in an environment of its own, with pinned versions.
+bench-applications: $(STAMP)
+	nice -n 15 $(BIN)/python -m benchmarks.applications.run --markdown docs/reference/applications.md $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -72,30 +101,11 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-# Both files come from the same resolution but for SQLAlchemy, so that a failure of one run
-# alone speaks of SQLAlchemy alone.
+# Every combination of .ci/combinations, in files of their own.
 constraints:
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else "pins are made with Python 3.11")'
-	rm -rf .venv-constraints
-	$(PYTHON) -m venv .venv-constraints
-	.venv-constraints/bin/python -m pip install --quiet --upgrade pip
-	.venv-constraints/bin/python -m pip install --quiet --group dev --editable . \
-		hatchling editables 'sqlalchemy>=2.0,<2.1'
-	{ echo "# The exact versions that development and CI install, for Python 3.11."; \
-	  echo "# Written by \`make constraints\`; do not edit."; \
-	  .venv-constraints/bin/python -m pip freeze --all --exclude-editable --exclude setuptools; \
-	} > constraints.txt
-	.venv-constraints/bin/python -m pip install --quiet 'sqlalchemy>=2.1,<2.2' \
-		--constraint <(grep -vi '^sqlalchemy==' constraints.txt)
-	{ echo "# constraints.txt with SQLAlchemy 2.1 in place of 2.0."; \
-	  echo "# Written by \`make constraints\`; do not edit."; \
-	  .venv-constraints/bin/python -m pip freeze --all --exclude-editable --exclude setuptools; \
-	} > constraints-sqlalchemy21.txt
-	rm -rf .venv-constraints
-
-constraints: SHELL := bash
+	bash .ci/pin
 
 clean:
-	rm -rf .venv .venv-sqlalchemy21 .venv-constraints \
+	rm -rf .venv .venv-py3* \
 		.mypy_cache .ruff_cache .pytest_cache .import_linter_cache .queryscope
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,8 +11,9 @@ from queryscope.cli.contract import add_requests, contracts_of, requests_of
 from queryscope.cli.counts import count_from_one
 from queryscope.cli.recorded import write_text
 from queryscope.errors import QueryscopeError
-from queryscope.verify import patch, project, recorded, report
+from queryscope.verify import changes, patch, project, recorded, report
 from queryscope.verify.bench import VARIANTS, Bench
+from queryscope.verify.changes import Change
 from queryscope.verify.judge import Judge
 from queryscope.verify.ledger import FILE, Attempt, Ledger
 from queryscope.verify.workspace import RunFolder
@@ -29,11 +30,17 @@ FORMATS = ("terminal", "markdown", "json")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``verify``."""
-    parser.add_argument(
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument(
         "--patch",
         metavar="FILE",
-        required=True,
-        help="the change, a unified diff such as `git diff` writes; - is the standard input",
+        help="the change, a unified diff such as `git diff` writes; - is the standard input "
+        "(default: what the working tree changes of HEAD)",
+    )
+    change.add_argument(
+        "--branch",
+        metavar="NAME",
+        help="the change, what a branch or a commit changed since it left HEAD",
     )
     add_requests(parser)
     parser.add_argument(
@@ -57,16 +64,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Judge a patch: 0 proved, 1 refused, 3 inconclusive."""
     found = project.load(Path(options.project))
-    proposal = patch.from_diff(
-        _diff(options.patch), found.root, origin=f"patch {Path(options.patch).name}"
-    )
+    change = _change(found.root, options)
     requests = requests_of(found, options)
     if not requests:
         contracts = recorded.read(contracts_of(found))
         requests = {one.endpoint: list(one.requests) for one in contracts}
     ledger = Ledger(Path(options.store).parent / FILE)
     with RunFolder() as folder:
-        bench = Bench(found, folder)
+        bench = Bench(found, folder, change.base)
+        # What the working tree changes is a change of the source before it, which is a copy.
+        source = bench.original if change.base else found.root
+        proposal = patch.from_diff(change.diff, source, origin=change.origin)
+        for note in change.notes:
+            _say(note)
         attempt = Attempt(
             proposal.key,
             bench.tree_sha256,
@@ -90,6 +100,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+def _change(root: Path, options: argparse.Namespace) -> Change:
+    if options.branch:
+        return changes.of_branch(root, options.branch)
+    if options.patch:
+        return Change(diff=_diff(options.patch), origin=f"patch {Path(options.patch).name}")
+    return changes.of_working_tree(root)
 
 
 def _diff(name: str) -> str:

@@ -55,16 +55,20 @@ class Bench:
     Args:
         project: The user's project.
         folder: The run's own.
+        base: Files of the source that stand otherwise in the tree, see ``changes.Change``.
     """
 
-    def __init__(self, project: Project, folder: RunFolder) -> None:
+    def __init__(
+        self, project: Project, folder: RunFolder, base: Mapping[str, bytes | None] | None = None
+    ) -> None:
         """Copy the tree; the data is cloned when it is first needed."""
         self.project = project
         self.folder = folder
+        self._base = base or {}
         without = [project.database_file] if project.database_file is not None else []
         self._files = workspace.files_of(project.root, extra=project.copy, without=without)
         self._numbers = itertools.count(1)
-        self.tree_sha256 = workspace.tree_digest(project.root, self._files)
+        self.tree_sha256 = workspace.tree_digest(project.root, self._files, self._base)
         self.original = self._copied("original")
         self._source: Source | None = None
         self._pristine: Clone | None = None
@@ -80,6 +84,7 @@ class Bench:
     def _copied(self, name: str) -> Path:
         tree = self.folder.path / name
         workspace.copy_tree(self.project.root, self._files, tree)
+        workspace.put_back(self._base, tree)
         return tree
 
     # -- the data -----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from queryscope.errors import QueryscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import IO
 
@@ -146,8 +146,10 @@ def _by_walk(root: Path) -> Iterator[Path]:
                 yield (here / name).relative_to(root)
 
 
-def tree_digest(root: Path, files: Iterable[Path]) -> str:
-    """Return a digest of names, modes and contents of files."""
+def tree_digest(
+    root: Path, files: Iterable[Path], base: Mapping[str, bytes | None] | None = None
+) -> str:
+    """Return a digest of names, modes and contents of files, and of what ``put_back`` is given."""
     total = hashlib.sha256()
     for path in files:
         full = root / path
@@ -155,6 +157,8 @@ def tree_digest(root: Path, files: Iterable[Path]) -> str:
         content = os.fsencode(full.readlink()) if stat.S_ISLNK(facts.st_mode) else full.read_bytes()
         total.update(repr((str(path), stat.S_IMODE(facts.st_mode), len(content))).encode())
         total.update(content)
+    for name, before in sorted((base or {}).items()):
+        total.update(repr((name, before)).encode())
     return total.hexdigest()
 
 
@@ -177,6 +181,26 @@ def copy_tree(root: Path, files: Iterable[Path], target: Path) -> None:
     except OSError as error:
         raise WorkspaceError(
             f"The tree {root} cannot be copied to {target}: {error.strerror}: {error.filename}."
+        ) from error
+
+
+def put_back(base: Mapping[str, bytes | None], tree: Path) -> None:
+    """Write files of a copied tree as they were; None for one that was not there.
+
+    Raises:
+        WorkspaceError: A file cannot be written.
+    """
+    try:
+        for name, content in base.items():
+            file = tree / name
+            if content is None:
+                file.unlink(missing_ok=True)
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    except OSError as error:
+        raise WorkspaceError(
+            f"The file {error.filename} cannot be written: {error.strerror}."
         ) from error
 
 

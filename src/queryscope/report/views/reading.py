@@ -26,7 +26,7 @@ UNCOUNTED = ("transaction", "savepoint", "catalogue")
 class Shapes:
     """The shapes of a report's statements: each distinct text is read once.
 
-    ``shape_of`` does not keep those of long statements.
+    ``shape_of`` forgets all it keeps when that is too much.
     """
 
     def __init__(self) -> None:

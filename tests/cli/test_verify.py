@@ -204,6 +204,20 @@ def test_memoised_answer_is_refused(shop):
     assert not found["counterexample"]["clone"].endswith("as is")
 
 
+@pytest.mark.parametrize("condition", ["month == 12", "day == 13"])
+def test_branch_on_the_date_is_refused(shop, condition):
+    """The clock was read before, so the text says nothing: a replay on another day shows it."""
+    file = shop / "shop.py"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace("import json\n", "import json\nfrom datetime import date\n", 1)
+    text = text.replace("def ann", "def today():\n    return date.today()\n\n\ndef ann", 1)
+    file.write_text(text, encoding="utf-8")
+    late = (FILTER, f"{FILTER[:-1]} or today().{condition}\n")
+    code, found = verify(shop, a_diff(shop, GOOD, IMPORT, late), requests=[ITEMS])
+    assert code == 1, found["reason"]
+    assert found["counterexample"]["clone"].startswith("on ")
+
+
 def test_write_is_compared_by_its_rows(shop):
     """A patch that writes something else is refused though the answer is the same."""
     request = ["POST /buy", "/items"]

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from queryscope import adapters, runtime
 from queryscope.trace.freeze import freeze
 from queryscope.verify import asking, confine
+from queryscope.verify.clocks import Clock
 from queryscope.verify.contract import STRANGER, Answer, Pairs, Request
 from queryscope.verify.job import (
     CLONE_LIMIT_S,
@@ -132,6 +133,7 @@ class Child:
         self.fence = confine.Fence(job.folder, job.tree, job.work.url, self._notes)
         self._asker: asking.Asker | None = None
         self._data: _Data | None = None
+        self._clock = Clock()
         self._headers: dict[str, Pairs] = {}
         self._modules = 0
         self._slowest_ns = 0
@@ -149,6 +151,7 @@ class Child:
         if job.reversed_selects:
             _reverse_selects()
         confine.note_logs(self._notes)
+        self._clock.put_in()
         self.fence.put_up()
         with self.fence.ours():
             found = runtime.configure(QUIET, source="verify", debug=False)
@@ -170,6 +173,7 @@ class Child:
         for number, step in enumerate(self._job.steps):
             if step.load is not None:
                 self._data.load(step.load)
+                self._clock.turn_to(self._job.clones[step.load].at)
                 self._log_in()
             if step.ask is not None:
                 request = self._job.requests[step.ask]

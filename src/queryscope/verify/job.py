@@ -96,8 +96,8 @@ class Job:
 
 
 def _clone(plain: list[Any]) -> Clone:
-    name, url, changed, skipped = plain
-    return Clone(name, url, changed, tuple(skipped))
+    name, url, changed, skipped, at = plain
+    return Clone(name, url, changed, tuple(skipped), at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from queryscope.verify import bench as benches
-from queryscope.verify import compare, cost, healing, inputs, policy
+from queryscope.verify import clocks, compare, cost, healing, inputs, policy
 from queryscope.verify.clones.recipes import SMALLEST_SIZE
 from queryscope.verify.confine import REFUSED
 from queryscope.verify.contract import Answer
@@ -131,8 +131,10 @@ class Judge:
         clones = healing.heal(self.bench, self.recorded, self.bench.clones(telling))
         actors = ("", *self.bench.project.actors)
         variants = benches.variants_of(self.recorded, touched, literals, actors, self.variants)
+        moments = clocks.at_moments(clones[0], [one for one in literals if one not in known])
         large = [clone.name for clone in clones if clone.name.startswith(LARGE)]
-        return planned(self.recorded, variants, clones, large=large)
+        large += [clone.name for clone in moments]
+        return planned(self.recorded, variants, [*clones, *moments], large=large)
 
     def _trouble(self, plan: Plan, run: Run) -> Verdict | None:
         """Return a Verdict where the original itself cannot be replayed."""

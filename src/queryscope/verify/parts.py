@@ -22,12 +22,15 @@ class Clone(NamedTuple):
         url: Where it is: ``sqlite:////absolute/file``, ``postgresql://...``, ``mysql://...``.
         changed: What was done to it, one sentence; ``""`` for an untouched one.
         skipped: What a constraint forbade, one sentence each.
+        at: What the clocks of the application say over it, in seconds since the epoch when it is
+            put in place; None for what time it is.
     """
 
     name: str
     url: str
     changed: str = ""
     skipped: tuple[str, ...] = ()
+    at: float | None = None
 
 
 class Vary(Protocol):

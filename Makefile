@@ -16,7 +16,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	2>/dev/null && echo "$$python" && break; done)
 
 .PHONY: help install test demo docs screenshots bench-overhead bench-load bench-prophet bench-detection \
-	bench-applications lint format types imports constraints clean
+	bench-applications bench-verifier lint format types imports constraints clean
 
 help:
 	@echo "make test         the whole suite (ARGS=... goes to pytest)"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-prophet  the pool prophet beside real load: half an hour; writes a page"
 	@echo "make bench-detection  how often the detectors are right, on three databases; writes a page"
 	@echo "make bench-applications  the same in applications from the registry; writes a page"
+	@echo "make bench-verifier  rewrites that break something, and some that do not: an hour; writes a page"
 	@echo "make lint         ruff check and ruff format --check"
 	@echo "make format       let ruff rewrite what it can"
 	@echo "make types        mypy --strict on src"
@@ -86,6 +87,10 @@ bench-detection: $(STAMP)
 # Installs each application in an environment of its own, with pinned versions.
 bench-applications: $(STAMP)
 	nice -n 15 $(BIN)/python -m benchmarks.applications.run --markdown docs/reference/applications.md $(ARGS)
+
+# Two verifications at a time. ARGS="--keep results.jsonl" takes up where an earlier run left off.
+bench-verifier: $(STAMP)
+	$(BIN)/python -m benchmarks.verifier.run --markdown docs/reference/verifier.md $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

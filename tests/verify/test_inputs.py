@@ -8,7 +8,13 @@ from itertools import combinations
 import pytest
 
 from queryscope.verify.contract import Request
-from queryscope.verify.inputs import headers_read, literals_of, parameters_read, variants
+from queryscope.verify.hints import (
+    added_literals,
+    headers_read,
+    literals_of,
+    parameters_read,
+)
+from queryscope.verify.inputs import variants
 from queryscope.verify.pairwise import pairwise
 
 FORM = (("Content-Type", "application/x-www-form-urlencoded"),)
@@ -316,6 +322,26 @@ def test_compared_literals_come_first():
     """Numbers that stand elsewhere come behind those that something is compared with."""
     found = literals_of(["f(7)\nif x == 3: pass", "if y == 'a': pass"])
     assert found == (3, "a", 7)
+
+
+@pytest.mark.parametrize(
+    ("after", "added"),
+    [
+        ("f(20)\nkept[:20]", {20}),
+        ("f(20)\nkept[:10]", {10}),
+        ("f(20)", set()),
+        ("g(1)", {1}),
+        ("f(20)\nif x == 'a': pass", {"a"}),
+    ],
+)
+def test_literal_that_stands_once_more_is_added(after, added):
+    """A bound that a patch adds tells, also where its number stands elsewhere already."""
+    assert added_literals(["f(20)"], [after]) == added
+
+
+def test_added_literals_come_first():
+    """There is room for so many alone."""
+    assert literals_of(["f(7)\nif x == 3: pass\nkept[:5]"], first={5}) == (5, 3, 7)
 
 
 def test_hostile_arithmetic_is_not_computed():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.errors import QueryscopeError
-from queryscope.verify import inputs, patch, workspace
+from queryscope.verify import hints, inputs, patch, workspace
 from queryscope.verify.booting import boot_error
 from queryscope.verify.clones import source_of
 from queryscope.verify.contract import STRANGER
@@ -262,8 +262,8 @@ def variants_of(
     limit: int = VARIANTS,
 ) -> dict[str, tuple[Request, ...]]:
     """Return the variants of each endpoint."""
-    headers = inputs.headers_read(sources)
-    names = inputs.parameters_read(sources)
+    headers = hints.headers_read(sources)
+    names = hints.parameters_read(sources)
     return {
         endpoint: strangers_of(requests)
         + inputs.variants(

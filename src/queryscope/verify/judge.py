@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from queryscope.verify import bench as benches
-from queryscope.verify import clocks, compare, cost, healing, inputs, policy
+from queryscope.verify import clocks, compare, cost, healing, hints, policy
 from queryscope.verify.clones.recipes import SMALLEST_SIZE
 from queryscope.verify.confine import REFUSED
 from queryscope.verify.contract import Answer
@@ -124,14 +124,15 @@ class Judge:
         return self._refused("boots", reason, Constraint("boot", "", reason))
 
     def _plan(self, sources: Mapping[str, tuple[str, str]], touched: list[str]) -> Plan:
-        literals = tuple(inputs.literals_of(touched))
-        known = set(inputs.literals_of(before for before, _ in sources.values()))
+        pairs = sources.values()
+        added = hints.added_literals((old for old, _ in pairs), (new for _, new in pairs))
+        literals = hints.literals_of(touched, first=added)
         # A clone with more rows than a number costs more than all others: for new numbers alone.
-        telling = [one for one in literals if one not in known or not _is_size(one)]
+        telling = [one for one in literals if one in added or not _is_size(one)]
         clones = healing.heal(self.bench, self.recorded, self.bench.clones(telling))
         actors = ("", *self.bench.project.actors)
         variants = benches.variants_of(self.recorded, touched, literals, actors, self.variants)
-        moments = clocks.at_moments(clones[0], [one for one in literals if one not in known])
+        moments = clocks.at_moments(clones[0], [one for one in literals if one in added])
         large = [clone.name for clone in clones if clone.name.startswith(LARGE)]
         large += [clone.name for clone in moments]
         return planned(self.recorded, variants, [*clones, *moments], large=large)

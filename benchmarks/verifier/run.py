@@ -54,6 +54,7 @@ class Result:
         outcome: The verdict, ``usage`` where there was none.
         reason: Of the verdict.
         counterexample: Whether a request with both answers is shown.
+        got: The beginning of what the patched code answered to it.
         seconds: Until the verdict.
     """
 
@@ -65,6 +66,7 @@ class Result:
     outcome: str
     reason: str
     counterexample: bool
+    got: str
     seconds: float
 
     @property
@@ -192,6 +194,7 @@ def _judged(
         kind=rewrite.kind,
         outcome=outcome,
         reason=plain.get("reason") or " ".join(said),
+        got=json.dumps((plain.get("counterexample") or {}).get("got"))[:500],
         counterexample=bool(plain.get("counterexample")),
         seconds=round(time.monotonic() - started, 1),
     )

@@ -9,6 +9,7 @@ import pytest
 
 from queryscope.verify.contract import Request
 from queryscope.verify.hints import (
+    added_keys,
     added_literals,
     headers_read,
     literals_of,
@@ -337,6 +338,20 @@ def test_compared_literals_come_first():
 def test_literal_that_stands_once_more_is_added(after, added):
     """A bound that a patch adds tells, also where its number stands elsewhere already."""
     assert added_literals(["f(20)"], [after]) == added
+
+
+@pytest.mark.parametrize(
+    ("after", "added"),
+    [
+        ("asked.get('q')\nif asked.get('page') == '0': pass", ("page",)),
+        ("asked.get('q')\nother['q']", ("q",)),
+        ("asked.get('q')", ()),
+        ("pass", ()),
+    ],
+)
+def test_key_that_a_patch_looks_up_is_added(after, added):
+    """In a mapping of any name: it may hold the parameters."""
+    assert added_keys(["asked.get('q')"], [after]) == added
 
 
 def test_added_literals_come_first():

@@ -260,10 +260,11 @@ def variants_of(
     literals: Sequence[Literal],
     actors: Sequence[str],
     limit: int = VARIANTS,
+    added: Sequence[str] = (),
 ) -> dict[str, tuple[Request, ...]]:
-    """Return the variants of each endpoint."""
+    """Return the variants of each endpoint; ``added`` names parameters that a patch may read."""
     headers = hints.headers_read(sources)
-    names = hints.parameters_read(sources)
+    names = dict.fromkeys([*added, *hints.parameters_read(sources)])
     return {
         endpoint: strangers_of(requests)
         + inputs.variants(

@@ -74,13 +74,21 @@ def headers_read(sources: Iterable[str]) -> tuple[str, ...]:
 
 def parameters_read(sources: Iterable[str]) -> tuple[str, ...]:
     """Return the names of query parameters that source code reads, each once."""
-    found: dict[str, None] = {}
+    return tuple(dict.fromkeys(key for owner, key in _all_looked_up(sources) if owner in _QUERIES))
+
+
+def added_keys(before: Iterable[str], after: Iterable[str]) -> tuple[str, ...]:
+    """Return what source code looks up by a text more often than before, wherever that is.
+
+    A view may have its parameters in a mapping of any name.
+    """
+    earlier, later = (Counter(_all_looked_up(sources)) for sources in (before, after))
+    return tuple(dict.fromkeys(key for _, key in later - earlier))
+
+
+def _all_looked_up(sources: Iterable[str]) -> Iterator[tuple[str, str]]:
     for tree in _trees(sources):
-        for node in ast.walk(tree):
-            owner, key = _looked_up(node)
-            if key and owner in _QUERIES:
-                found.setdefault(key)
-    return tuple(found)
+        yield from (found for node in ast.walk(tree) if (found := _looked_up(node))[1])
 
 
 _QUERIES = frozenset({"GET", "args", "query_params", "query", "params", "values"})

@@ -124,14 +124,17 @@ class Judge:
         return self._refused("boots", reason, Constraint("boot", "", reason))
 
     def _plan(self, sources: Mapping[str, tuple[str, str]], touched: list[str]) -> Plan:
-        pairs = sources.values()
-        added = hints.added_literals((old for old, _ in pairs), (new for _, new in pairs))
+        before, after = zip(*sources.values(), strict=True) if sources else ((), ())
+        added = hints.added_literals(before, after)
         literals = hints.literals_of(touched, first=added)
         # A clone with more rows than a number costs more than all others: for new numbers alone.
         telling = [one for one in literals if one in added or not _is_size(one)]
         clones = healing.heal(self.bench, self.recorded, self.bench.clones(telling))
         actors = ("", *self.bench.project.actors)
-        variants = benches.variants_of(self.recorded, touched, literals, actors, self.variants)
+        keys = hints.added_keys(before, after)
+        variants = benches.variants_of(
+            self.recorded, touched, literals, actors, self.variants, keys
+        )
         moments = clocks.at_moments(clones[0], [one for one in literals if one in added])
         large = [clone.name for clone in clones if clone.name.startswith(LARGE)]
         large += [clone.name for clone in moments]

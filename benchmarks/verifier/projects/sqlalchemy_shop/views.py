@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from asked import PAGE, STAFF, amount, number, shown_at
 from models import Audit, Category, Customer, Line, Order, Product, Review
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import aliased, joinedload, selectinload, subqueryload
 
 
 def orders(session, who, asked):

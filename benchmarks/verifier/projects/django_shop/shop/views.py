@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 from asked import PAGE, STAFF, amount, number, shown_at
 from django.db import transaction
-from django.db.models import F, Max, Sum
+from django.db.models import Count, F, Max, Min, Prefetch, Q, Sum
 
 from shop.models import Audit, Category, Customer, Line, Order, Product, Review
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.detection import losses
+from benchmarks.detection import losses, peers
 from benchmarks.detection.verdicts import Count, counted
 from queryscope.detectors.registry import all_detectors
 
@@ -25,14 +25,18 @@ COUNTS = (
     "verdict. An alarm counts for the code that was said."
 )
 PEERS = (
-    "The same scenarios on SQLite with six rows, each tool in an environment of its own. Whatever "
-    "a tool says about a dirty scenario counts as found if it names the relation, or the table of "
-    "the dirty statements; whatever it says about a clean one is a false alarm. Only scenarios of "
-    "the codes that such tools speak of are counted: {codes}.\n\n"
+    f"The same scenarios on SQLite with {peers.SIZE} rows, each tool of the "
+    "registry in an environment of its own, set up as its documentation says and with its "
+    "defaults. Only scenarios of the codes that it claims to see are counted: statements that "
+    "repeat, and relations loaded for nothing. Of what it says about such a dirty scenario, "
+    "anything that names the relation, or the table of the dirty statements, counts as found; on a "
+    "clean one anything is a false alarm. What it says of other matters (indexes, wide rows) "
+    "counts neither way. The last two columns are queryscope's on the same scenarios; of its own, "
+    "alarms on dirty scenarios count as well.\n\n"
 )
 PEERS_HEAD = (
-    "tool", "version", "ORM", "found", "missed", "false alarms", "of clean", "recall", "precision",
-    "remark",
+    "tool", "version", "ORM", "codes", "found", "missed", "false alarms", "of clean", "recall",
+    "precision", "remark", "queryscope's recall", "precision",
 )  # fmt: skip
 GROUPS_HEAD = ("group", "found", "missed", "false alarms", "recall", "precision", "right line")
 NONE_YET = "no detector yet"
@@ -97,7 +101,7 @@ def page(found: Sequence[Verdict], missing: Sequence[str], others: Sequence[Any]
         "## Lost",
         _lost(served),
         "## Other tools",
-        _others(others),
+        _others(others, found),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -183,25 +187,35 @@ def _lost(found: Sequence[Verdict]) -> str:
     return _table(("scenario", "kind", "code", "what", "on, with rows", "why"), cells)
 
 
-def _others(others: Sequence[Any]) -> str:
+def _others(others: Sequence[Any], found: Sequence[Verdict]) -> str:
     if not others:
         return "They have not been run."
     cells = []
     for item in others:
+        head = (item["name"], item["version"], item["orm"], _short(item["codes"]))
+        ours, _ = counted(_same(found, item))
+        beside = (_share(ours.recall), _share(ours.precision))
         if item.get("reason"):
-            cells.append(
-                (item["name"], item.get("version", ""), item["orm"], *["-"] * 6, item["reason"])
-            )
+            cells.append((*head, *["-"] * 6, item["reason"], *beside))
             continue
-        cells.append(
-            (
-                item["name"], item["version"], item["orm"], str(item["found"]), str(item["missed"]),
-                str(item["alarms"]), str(item["clean"]), _share(item["recall"]),
-                _share(item["precision"]), item.get("note", ""),
-            )
-        )  # fmt: skip
-    codes = ", ".join(others[0].get("codes", ()))
-    return PEERS.format(codes=codes) + _table(PEERS_HEAD, cells)
+        counts = (str(item[name]) for name in ("found", "missed", "alarms", "clean"))
+        shares = (_share(item["recall"]), _share(item["precision"]))
+        cells.append((*head, *counts, *shares, item["note"], *beside))
+    return PEERS + _table(PEERS_HEAD, cells)
+
+
+def _same(found: Sequence[Verdict], item: Mapping[str, Any]) -> list[Verdict]:
+    """Return our verdicts on the scenarios that a peer was tried on."""
+    return [
+        one
+        for one in found
+        if (one.database, one.size) == (peers.DATABASE, peers.SIZE)
+        and (one.scenario.orm, one.scenario.code in item["codes"]) == (item["orm"], True)
+    ]
+
+
+def _short(codes: Sequence[str]) -> str:
+    return ", ".join(code.removeprefix("QS") for code in codes)
 
 
 def _share(value: float | None) -> str:

@@ -89,9 +89,7 @@ def work(
             cwd=folder,
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(
-                    [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
-                ),
+                "PYTHONPATH": os.pathsep.join([*_own_path(watcher), str(ROOT)]),
                 "PYTHONHASHSEED": "0",
             },
             capture_output=True,
@@ -104,6 +102,11 @@ def work(
         head, *lines = map(json.loads, output.read_text(encoding="utf-8").splitlines())
         scenarios = [Scenario.of(declared) for declared in head["scenarios"]]
         return Worked(orm, database, {item.name: item for item in scenarios}, lines)
+
+
+def _own_path(watcher: str) -> list[str]:
+    """Return where we are imported from; a peer runs without us."""
+    return [*filter(None, [os.environ.get("PYTHONPATH")])] if watcher == "queryscope" else []
 
 
 def _urls(orm: str, database: str, folder: Path) -> tuple[str, str]:

@@ -90,15 +90,27 @@ def names(scenario: Scenario, text: str) -> bool:
 
 
 def peer_verdict(scenario: Scenario, database: str, line: Mapping[str, Any]) -> Verdict:
-    """Judge one line of a peer: anything said about the relation or the table is a finding."""
+    """Judge one line of a peer, by what it said that may mean the scenario's code.
+
+    Of a dirty scenario anything about the relation or the table is a finding; of a clean one
+    anything is a false alarm that does not also mean what is true of it.
+    """
     error = line["error"].strip().rpartition("\n")[2]
-    said = [text.lower() for _, _, text, _ in line["reports"]]
+    said: dict[str, set[str]] = defaultdict(set)
+    for code, _, text, _ in line["reports"]:
+        said[text.lower()].add(code)
     if scenario.kind != "dirty":
-        alarms = ("",) if said else ()
-        return Verdict(scenario, database, line["size"], None, None, alarms, error)
+        wrong = any(
+            scenario.code in codes and not codes & {*scenario.also} for codes in said.values()
+        )
+        return Verdict(scenario, database, line["size"], None, None, ("",) if wrong else (), error)
+    wanted = {scenario.code, *scenario.accept}
     words = [scenario.relation.rpartition(".")[2].lower(), scenario.table.lower()]
     words = [word for word in words if word]
-    found = any(not words or any(word in text for word in words) for text in said)
+    found = any(
+        bool(codes & wanted) and (not words or any(word in text for word in words))
+        for text, codes in said.items()
+    )
     return Verdict(scenario, database, line["size"], found, None, (), error)
 
 

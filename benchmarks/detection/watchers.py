@@ -1,14 +1,11 @@
-"""What watches a scenario: queryscope, or a peer. Each gives its reports in the same form."""
+"""What watches a scenario: queryscope; the peers stand in ``peer_watchers``, with the same form."""
 
 from __future__ import annotations
 
-import warnings
-from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
 PATIENCE = {
@@ -35,7 +32,7 @@ class Report(NamedTuple):
     """One thing said about a scenario.
 
     Attributes:
-        code: The code, empty from a peer.
+        code: The code; of a peer: one that what it said may mean, and a report for each of them.
         severity: As in findings; a peer's reports are warnings.
         text: What is said, with the names of relations or tables in it.
         places: File, first and last line of where to mend it.
@@ -53,6 +50,7 @@ class Queryscope:
     middleware: tuple[str, ...] = ("queryscope.django.Middleware",)
     apps: tuple[str, ...] = ()
     debug = False
+    by_thread = False
 
     def __init__(self, orm: str) -> None:
         """Install the hooks."""
@@ -119,165 +117,3 @@ def _report(finding: Any) -> Report:
         places.append((mend.at.file, mend.at.line, end))
     text = f"{finding.subject} | {finding.message} | {mend.write if mend else ''}"
     return Report(finding.code, finding.severity, text, tuple(places))
-
-
-class Watcher(ABC):
-    """What the peers have in common: no middleware, no apps, reports that are texts."""
-
-    middleware: tuple[str, ...] = ()
-    apps: tuple[str, ...] = ()
-    debug = False
-
-    def __init__(self, orm: str) -> None:
-        """Install nothing."""
-        self.orm = orm
-
-    def watch(self, endpoint: str) -> AbstractContextManager[Any]:  # noqa: ARG002 - as ours
-        """Return what records a block and gives a list of texts, filled at its end."""
-        return self.block()
-
-    @abstractmethod
-    def block(self) -> AbstractContextManager[Any]:
-        """Record a block."""
-
-    def reports(self, seen: Sequence[list[str]], *, timed: bool, url: str) -> list[Report]:  # noqa: ARG002 - ours
-        """Return what was said about each block, one report a text."""
-        return [Report("", "warning", text) for texts in seen for text in dict.fromkeys(texts)]
-
-
-class Zeal(Watcher):
-    """django-zeal, with warnings in place of errors, and its threshold of two."""
-
-    apps = ("zeal",)
-
-    @contextmanager
-    def block(self) -> Iterator[list[str]]:
-        """See ``Watcher``."""
-        from django.conf import settings
-        from zeal import zeal_context
-
-        settings.ZEAL_RAISE = False
-        texts: list[str] = []
-        with warnings.catch_warnings(record=True) as caught, zeal_context():
-            warnings.simplefilter("always")
-            yield texts
-        texts += [str(one.message) for one in caught if "N+1" in str(one.message)]
-
-
-class Nplusone(Watcher):
-    """nplusone's profiler, told to note instead of raise."""
-
-    apps = ("nplusone.ext.django",)
-
-    def __init__(self, orm: str) -> None:
-        """Patch the ORM."""
-        super().__init__(orm)
-        if orm == "sqlalchemy":
-            import nplusone.ext.sqlalchemy
-        else:
-            import nplusone.ext.django.patch  # noqa: F401 - imported for what it patches
-
-    @contextmanager
-    def block(self) -> Iterator[list[str]]:
-        """See ``Watcher``."""
-        from nplusone.core import profiler
-
-        texts: list[str] = []
-
-        class Noting(profiler.Profiler):
-            def notify(self, message: Any) -> None:
-                texts.append(message.message)
-
-        with Noting():
-            yield texts
-
-
-class QueryDoctor(Watcher):
-    """django-query-doctor's context manager."""
-
-    apps = ("query_doctor",)
-
-    @contextmanager
-    def block(self) -> Iterator[list[str]]:
-        """See ``Watcher``."""
-        from query_doctor import diagnose_queries
-
-        texts: list[str] = []
-        with diagnose_queries() as report:
-            yield texts
-        texts += [
-            f"{one.description} {one.fix_suggestion} {one.extra}" for one in report.prescriptions
-        ]
-
-
-class DebugToolbar(Watcher):
-    """django-debug-toolbar's SQL panel: statements that it marks as similar or duplicate."""
-
-    apps = ("django.contrib.staticfiles", "debug_toolbar")
-    debug = True
-
-    @contextmanager
-    def block(self) -> Iterator[list[str]]:
-        """See ``Watcher``."""
-        from debug_toolbar.panels.sql.panel import SQLPanel
-        from debug_toolbar.toolbar import DebugToolbar as Toolbar
-        from django.http import HttpResponse
-        from django.test import RequestFactory
-
-        request = RequestFactory().get("/")
-        toolbar = Toolbar(request, lambda _: HttpResponse())
-        panel = toolbar.get_panel_by_id(SQLPanel.panel_id)
-        texts: list[str] = []
-        panel.enable_instrumentation()
-        try:
-            yield texts
-        finally:
-            panel.disable_instrumentation()
-        panel.generate_stats(request, HttpResponse())
-        texts += [
-            str(query.get("raw_sql") or query["sql"])
-            for query in panel.get_stats().get("queries", ())
-            if query.get("similar_count") or query.get("duplicate_count")
-        ]
-
-
-class Queryguard(Watcher):
-    """pytest-queryguard, by the assertion of its recording, with its defaults."""
-
-    @contextmanager
-    def block(self) -> Iterator[list[str]]:
-        """See ``Watcher``."""
-        from pytest_queryguard import NPlusOneDetected, record_queries
-
-        texts: list[str] = []
-        with record_queries() as log:
-            yield texts
-        try:
-            log.assert_no_nplusone()
-        except NPlusOneDetected as error:
-            texts.append(str(error))
-
-
-class Queryspy(Watcher):
-    """Queryspy's recording, with its defaults."""
-
-    @contextmanager
-    def block(self) -> Iterator[list[str]]:
-        """See ``Watcher``."""
-        from queryspy import record
-
-        texts: list[str] = []
-        with record() as recorder:
-            yield texts
-        texts += [f"{one.kind} {one.label} {one.sql}" for one in recorder.findings()]
-
-
-WATCHERS: dict[str, Callable[[str], Any]] = {
-    "queryscope": Queryscope,
-    "zeal": Zeal,
-    "nplusone": Nplusone,
-    "query_doctor": QueryDoctor,
-    "debug_toolbar": DebugToolbar,
-    "queryguard": Queryguard,
-    "queryspy": Queryspy,
-}

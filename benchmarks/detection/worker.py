@@ -14,13 +14,19 @@ import sys
 import traceback
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from benchmarks.detection.peer_watchers import PEERS
 from benchmarks.detection.scenario import Scenario, all_scenarios
-from benchmarks.detection.watchers import WATCHERS
+from benchmarks.detection.watchers import Queryscope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
 each = map
 """By another name, no loop of ours stands around the scenarios: what they do several times over
@@ -34,7 +40,7 @@ def main() -> None:
     logging.getLogger("django").setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
     order = json.loads(sys.argv[1])
-    kind = WATCHERS[order["watcher"]]
+    kind: Any = PEERS.get(order["watcher"], Queryscope)
     shelf: Any = {"django": OnDjango, "sqlalchemy": OnSqlalchemy}[order["orm"]](order, kind)
     watcher = kind(order["orm"])
     scenarios = list(all_scenarios(order["orm"]).values())
@@ -98,6 +104,12 @@ TRIES = 3
 busy machine anything may have to wait once."""
 
 
+@asynccontextmanager
+async def _in_the_loop(block: Any) -> AsyncIterator[Any]:
+    with block as seen:
+        yield seen
+
+
 class Shelf(ABC):
     """The rows of one ORM, and how a scenario is run on them."""
 
@@ -127,8 +139,9 @@ class Shelf(ABC):
 
     async def run_async(self, scenario: Scenario, watcher: Any, endpoint: str) -> tuple[Any, Any]:
         """Run it in an event loop of its own."""
+        watch = self.by_thread if watcher.by_thread else _in_the_loop
         try:
-            with watcher.watch(endpoint) as seen:
+            async with watch(watcher.watch(endpoint)) as seen:
                 answer = await self.answer_async(scenario)
         finally:
             await self.end_loop()
@@ -141,6 +154,10 @@ class Shelf(ABC):
     async def answer_async(self, scenario: Scenario) -> Any:
         """Await it, or make the request that it answers."""
         return await scenario.run()
+
+    def by_thread(self, block: Any) -> AbstractAsyncContextManager[Any]:
+        """Enter a block in the thread whose connections a coroutine uses."""
+        return _in_the_loop(block)
 
     @abstractmethod
     def fill(self, size: int) -> None:
@@ -204,6 +221,17 @@ class OnDjango(Shelf):
         content = b"".join([chunk async for chunk in response.streaming_content])
         response.close()
         return response.status_code, content
+
+    @asynccontextmanager
+    async def by_thread(self, block: Any) -> AsyncIterator[Any]:
+        """Do so where Django runs its ORM and middleware that is not asynchronous."""
+        from asgiref.sync import sync_to_async
+
+        seen = await sync_to_async(block.__enter__)()
+        try:
+            yield seen
+        finally:
+            await sync_to_async(block.__exit__)(None, None, None)
 
     async def end_loop(self) -> None:
         """Close the connections of the loop's thread."""

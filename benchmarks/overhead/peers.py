@@ -83,23 +83,26 @@ def environment(peer: Peer) -> Path:
     return installed(HERE / f".venv-{peer.subject}", what, " ".join(what))
 
 
-def installed(name: Path, what: Sequence[object], mark: str) -> Path:
+def installed(
+    name: Path, what: Sequence[object], mark: str, interpreter: Path = Path(sys.executable)
+) -> Path:
     """Return the Python of an environment, made when it is not there or has another mark.
 
     Args:
         name: Its folder, but for the version of Python.
         what: What pip is told to install.
         mark: Text that is another one when something else is to be installed.
+        interpreter: The Python that makes it.
 
     Raises:
         NotInstalledError: The registry has it not, or not for these versions.
     """
-    folder = name.with_name(f"{name.name}-{sys.version_info[0]}{sys.version_info[1]}")
+    folder = name.with_name(f"{name.name}-{_short_version(interpreter)}")
     python = folder / "bin" / "python"
     done = folder / "installed"
     if done.exists() and done.read_text(encoding="utf-8") == mark:
         return python
-    _run([sys.executable, "-m", "venv", "--clear", folder])
+    _run([interpreter, "-m", "venv", "--clear", folder])
     _run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what])
     done.write_text(mark, encoding="utf-8")
     return python
@@ -109,6 +112,12 @@ def version(python: Path, package: str) -> str:
     """Return the version of a package in an environment."""
     code = f"from importlib.metadata import version; print(version({package!r}))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _short_version(interpreter: Path) -> str:
+    code = "import sys; print(*sys.version_info[:2], sep='')"
+    done = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

@@ -95,12 +95,30 @@ def test_counts_are_by_code_and_in_all():
     assert dict(total.scenarios) == {"dirty": 2, "innocent": 1}
 
 
+SELECT = 'SELECT * FROM "author" WHERE id = 1'
+
+
 def test_peer_finds_by_table_and_alarms_by_anything():
     """Tools that report statements name tables."""
-    said = a_line(["", "warning", 'SELECT * FROM "author" WHERE id = 1', []])
+    said = a_line(a_report(text=SELECT))
     assert peer_verdict(a_scenario(), "sqlite", said).found
-    assert peer_verdict(a_scenario(), "sqlite", a_line(["", "warning", "x", []])).found is False
+    assert peer_verdict(a_scenario(), "sqlite", a_line(a_report(text="x"))).found is False
     assert peer_verdict(a_scenario("innocent"), "sqlite", said).alarms == ("",)
+
+
+def test_peer_is_judged_by_what_may_mean_the_code():
+    """What it says of something else is neither a finding nor a false alarm."""
+    other = a_line(a_report("QS201", text=SELECT))
+    assert peer_verdict(a_scenario(), "sqlite", other).found is False
+    assert peer_verdict(a_scenario(accept=("QS201",)), "sqlite", other).found
+    assert peer_verdict(a_scenario("innocent"), "sqlite", other).alarms == ()
+
+
+def test_peer_may_say_what_is_true_as_well():
+    """What it said may mean two codes: one of them is no false alarm."""
+    said = a_line(a_report("QS101", text=SELECT), a_report("QS201", text=SELECT))
+    assert peer_verdict(a_scenario("innocent"), "sqlite", said).alarms == ("",)
+    assert peer_verdict(a_scenario("innocent", also=("QS201",)), "sqlite", said).alarms == ()
 
 
 def test_declared_scenario_comes_back_as_it_was():

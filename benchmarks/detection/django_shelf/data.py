@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management.color import no_style
 from django.db import connection, transaction
+from django.test import Client
 
 from benchmarks.detection.django_shelf.models import (
     Author,
@@ -27,6 +29,8 @@ from benchmarks.detection.django_shelf.models import (
 )
 
 READINGS = 6_000
+session: str
+"""The key of a session of somebody who may see everything; made with the tables."""
 FILLED = (
     Stock, Review, Note, Profile, Disc, Product, Employee, Ticket, Option, Entry, Book.tags.through,
     Book, Tag, Publisher, Author,
@@ -35,7 +39,8 @@ FILLED = (
 
 
 def make_tables():
-    """Make every table, and the readings in theirs."""
+    """Make every table, the readings in theirs, and a session."""
+    global session
     from django.core.management import call_command
 
     if Book._meta.db_table not in connection.introspection.table_names():
@@ -49,6 +54,12 @@ def make_tables():
             ],
             batch_size=1_000,
         )
+    root, _ = User.objects.get_or_create(
+        username="root", defaults={"is_staff": True, "is_superuser": True}
+    )
+    client = Client()
+    client.force_login(root)
+    session = client.session.session_key
 
 
 @transaction.atomic

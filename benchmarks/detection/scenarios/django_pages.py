@@ -7,6 +7,7 @@ from io import StringIO
 
 import strawberry
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -21,6 +22,7 @@ from rest_framework.decorators import api_view
 from rest_framework.response import Response
 from strawberry.dataloader import DataLoader
 
+from benchmarks.detection.django_shelf import data
 from benchmarks.detection.django_shelf.models import Author, Book, Option, Publisher, Review, Tag
 from benchmarks.detection.scenario import dirty, innocent, repaired
 
@@ -425,23 +427,24 @@ admin.site.register(Publisher, _PublisherAdmin)
 admin.site.register(Tag, _TagAdmin)
 
 
+COUNTED_TWICE = (*SEEN, "QS201")
+"""Django's admin counts the rows of its list, and all there are, which are the same."""
+
+
 def _admin_list(name):
     """Ask for the list of a model, as somebody who may see it."""
-    user, _ = User.objects.get_or_create(
-        username="root", defaults={"is_staff": True, "is_superuser": True}
-    )
     client = Client()
-    client.force_login(user)
+    client.cookies[settings.SESSION_COOKIE_NAME] = data.session
     response = client.get(f"/admin/django_shelf/{name}/")
     return response.status_code, len(response.content) > 1_000
 
 
-@dirty("QS101", relation="Review.book", table="book", also=SEEN)
+@dirty("QS101", relation="Review.book", table="book", also=COUNTED_TWICE)
 def admin_list_asks():
     return _admin_list("review")
 
 
-@repaired(admin_list_asks)
+@repaired(admin_list_asks, also=COUNTED_TWICE)
 def admin_list_joined():
     reviews = admin.site._registry[Review]
     reviews.list_select_related = ["book"]
@@ -451,17 +454,17 @@ def admin_list_joined():
         reviews.list_select_related = False
 
 
-@dirty("QS103", relation="books", table="book", also=SEEN)
+@dirty("QS103", relation="books", table="book", also=COUNTED_TWICE)
 def admin_column_counts():
     return _admin_list("publisher")
 
 
-@innocent("QS101", also=SEEN)
+@innocent("QS101", also=COUNTED_TWICE)
 def admin_list_of_joined_rows():
     return _admin_list("book")
 
 
-@innocent("QS101", also=SEEN)
+@innocent("QS101", also=COUNTED_TWICE)
 def admin_list_of_plain_rows():
     return _admin_list("tag")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
@@ -17,6 +18,8 @@ os.chdir(os.environ["CASE_STUDY_WORK"])
 
 
 TRIES = 4
+HELD_IDLE_MS = 15
+"""A fast machine builds the answer in less than the 50 ms from which on it is worth a word."""
 
 
 def position(step):
@@ -48,6 +51,9 @@ def main():
     from queryscope import runtime
 
     call(app, sys.argv[2])
+    found = runtime.get()
+    thresholds = found.settings.thresholds | {"held_idle_min_ms": HELD_IDLE_MS}
+    found.settings = replace(found.settings, thresholds=thresholds)
     results = {}
     for path in sys.argv[2:]:
         # The quietest of a few: on a busy machine a process that waits for its turn holds its
@@ -55,7 +61,6 @@ def main():
         tries = []
         for _ in range(TRIES):
             status, headers, _ = call(app, path)
-            found = runtime.get()
             found.flush()
             tries.append(found.ring.find(headers["X-Queryscope-Trace"]))
         judged = min(tries, key=lambda item: item.trace.duration_ns)

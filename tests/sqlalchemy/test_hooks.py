@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import nullcontext
 
 import pytest
 from sqlalchemy import create_engine, event, select, text
@@ -19,6 +20,7 @@ from queryscope.errors import InstallError
 from queryscope.sqlalchemy import hooks as adapter_hooks
 from queryscope.sqlalchemy import labels
 from queryscope.trace import codes, guard
+from queryscope.trace.patches import uses_only
 from tests.recording import recorded
 from tests.sqlalchemy.shop import Author
 
@@ -241,3 +243,35 @@ def test_nothing_keeps_an_engine_alive():
     del engine, session
     gc.collect()
     assert [item() for item in gone] == [None, None, None]
+
+
+def test_method_that_another_tool_replaced_is_called(engine, monkeypatch):
+    """What is not SQLAlchemy's own one line is not said in its place."""
+    adapter.uninstall()
+    assert uses_only(DefaultDialect.do_execute, "execute")
+    assert uses_only(CursorResult._fetchall_impl, "cursor_strategy", "fetchall", "cursor")
+    sent, fetched = [], []
+    fetchall = CursorResult._fetchall_impl
+
+    def do_execute(self, cursor, statement, parameters, context=None):
+        sent.append(statement)
+        cursor.execute(statement, parameters)
+
+    def _fetchall_impl(self):
+        found = fetchall(self)
+        fetched.extend(found)
+        return found
+
+    monkeypatch.setattr(DefaultDialect, "do_execute", do_execute)
+    monkeypatch.setattr(CursorResult, "_fetchall_impl", _fetchall_impl)
+    adapter.install()
+    try:
+        for record in (False, True):
+            sent.clear()
+            fetched.clear()
+            with recorded() if record else nullcontext(), engine.connect() as connection:
+                assert connection.execute(text("SELECT :n"), {"n": 7}).all() == [(7,)]
+            assert len(sent) == 1
+            assert fetched == [(7,)]
+    finally:
+        adapter.uninstall()

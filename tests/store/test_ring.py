@@ -37,6 +37,16 @@ def test_newest_come_first():
     assert ids(a_ring("a1", "b2", "c3"), 2) == ["c3", "b2"]
 
 
+def test_forgotten_id_comes_back():
+    """An id that left the full ring, or was cleared away, is new again; one is kept at least."""
+    assert ids(a_ring("a1", "b2", "c3", "a1", "c3", "c3", size=2)) == ["c3", "a1"]
+    assert ids(a_ring("a1", "b2", "b2", "a1", size=1)) == ["a1"]
+    ring = a_ring("a1", "b2")
+    ring.clear()
+    ring.add(judged("a1"))
+    assert ids(ring) == ["a1"]
+
+
 def test_full_ring_forgets_oldest():
     """One too many pushes the oldest out."""
     ring = a_ring("a1", "b2", "c3", size=2)

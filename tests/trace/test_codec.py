@@ -180,6 +180,20 @@ def test_format_is_the_kept_one():
     assert packing.unpack(codec.ENVELOPE, ours) == packing.unpack(codec.ENVELOPE, kept)
 
 
+@pytest.mark.parametrize("size", [0, 1, 250, 520, 1_000, 2_040, 5_000, 16_380, 40_000, 300_000])
+def test_small_window_costs_no_room(size):
+    """What is compressed in a window of its own size takes what zlib's largest takes."""
+    dice = random.Random(size)
+    document = "".join(
+        f"{dice.choice(['library', 'book'])}_{dice.random():.4f} " for _ in range(99)
+    )
+    document = (document * (size // len(document) + 1))[:size]
+    data = packing.pack(codec.ENVELOPE, document)
+    assert packing.unpack(codec.ENVELOPE, data)[1] == document
+    whole = len(zlib.compress(f'"{document}"'.encode(), 9))
+    assert len(data) - packing.HEADER_BYTES <= whole * 1.02 + 2
+
+
 def test_cut_bytes_are_refused_everywhere():
     """Bytes that end early are refused at every length."""
     data = codec.encode(the_gold_trace())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from queryscope.detectors.finding import SEVERITIES, Cost, Finding, Known, Mend
@@ -26,7 +27,14 @@ def encode(findings: Iterable[Finding]) -> bytes:
     Raises:
         TraceFormatError: One holds what is no text and no number.
     """
-    return pack(ENVELOPE, [_written(finding) for finding in findings])
+    written = [_written(finding) for finding in findings]
+    return pack(ENVELOPE, written) if written else _nothing()
+
+
+@cache
+def _nothing() -> bytes:
+    """Return no finding as bytes: most Traces have none."""
+    return pack(ENVELOPE, [])
 
 
 def decode(data: bytes) -> tuple[Finding, ...]:

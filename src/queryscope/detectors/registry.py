@@ -247,7 +247,7 @@ def judge(
             guard.count(error, f"{FAILED_PLACE}{code}")
             if on_failure is not None:
                 on_failure(code, error)
-    return tuple(sorted(_without_silenced(found), key=weight))
+    return tuple(sorted(_without_silenced(found), key=weight)) if found else ()
 
 
 def failed_detectors() -> tuple[str, ...]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connections
+from django.db.backends import utils
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 
 from queryscope.trace import guard
 from queryscope.trace.facts import ConnectionInfo, OpenSession, OpenTransaction, clock
+from queryscope.trace.patches import uses_only
 from queryscope.trace.scope import active, recording
 
 if TYPE_CHECKING:
@@ -204,7 +206,9 @@ class _Counting:
     """Fetch methods that count rows.
 
     They are written out here, the counting too, although the base class has them by
-    ``__getattr__``: that detour is what makes a plain subclass cost 3 us a statement.
+    ``__getattr__``: that detour is what makes a plain subclass cost 3 us a statement. ``close``,
+    which ends each statement, makes up for the call of our wrapper in the same way. Errors become
+    Django's where there is one: entering ``wrap_database_errors`` does nothing.
     """
 
     queryscope: tuple[dict[int, int], int] | None = None
@@ -212,16 +216,22 @@ class _Counting:
     db: Any
 
     def fetchone(self) -> Any:
-        with self.db.wrap_database_errors:
+        try:
             row = self.cursor.fetchone()
+        except BaseException:
+            with self.db.wrap_database_errors:
+                raise
         if (target := self.queryscope) is not None:
             rows, uid = target
             rows[uid] = rows.get(uid, 0) + (row is not None)
         return row
 
     def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
-        with self.db.wrap_database_errors:
+        try:
             found = self.cursor.fetchmany(*args, **kwargs)
+        except BaseException:
+            with self.db.wrap_database_errors:
+                raise
         if (target := self.queryscope) is not None:
             rows, uid = target
             try:
@@ -232,8 +242,11 @@ class _Counting:
         return found
 
     def fetchall(self) -> Any:
-        with self.db.wrap_database_errors:
+        try:
             found = self.cursor.fetchall()
+        except BaseException:
+            with self.db.wrap_database_errors:
+                raise
         if (target := self.queryscope) is not None:
             rows, uid = target
             try:
@@ -242,6 +255,9 @@ class _Counting:
             except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
                 guard.caught(error, "django.fetch")
         return found
+
+    def close(self) -> Any:
+        return self.cursor.close()
 
     def __iter__(self) -> Iterator[Any]:
         with self.db.wrap_database_errors:
@@ -276,9 +292,13 @@ def make_cursor(original: Callable[..., Any], cursors: Cursors = COUNTING) -> Ca
     if code is not None and code.co_filename == __file__:  # ours of the base class
         original = original.__wrapped__  # type: ignore[attr-defined] # which functools set
     get = cursors.get
+    # Django's own only makes the wrapper that its module names: ours is made in its place.
+    plain = uses_only(original, "utils", "CursorWrapper")
 
     @wraps(original)
     def make(self: Any, cursor: Any) -> Any:
+        if plain and (kind := get(utils.CursorWrapper)) is not None:
+            return kind(cursor, self)
         made = original(self, cursor)
         kind = get(type(made))
         return made if kind is None else kind(cursor, self)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from queryscope.sqlalchemy.pools import MARK
 from queryscope.trace import guard
+from queryscope.trace.patches import uses_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,11 +84,12 @@ def fetchmany(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fetchall(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``CursorResult._fetchall_impl``."""
+    """Wrap ``CursorResult._fetchall_impl``; SQLAlchemy's own is not called for its one line."""
+    plain = uses_only(original, "cursor_strategy", "fetchall", "cursor")
 
     @wraps(original)
     def _fetchall_impl(self: Any) -> Any:
-        found = original(self)
+        found = self.cursor_strategy.fetchall(self, self.cursor) if plain else original(self)
         try:
             target = getattr(self.context, MARK, None)
             if target is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.engine.interfaces import ExecuteStyle
 from queryscope.sqlalchemy.checkouts import link_of
 from queryscope.trace import guard
 from queryscope.trace.facts import clock
+from queryscope.trace.patches import uses_only
 from queryscope.trace.scope import ACTIVE, active, recording
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ _READS = frozenset({"S", "s"})
 
 
 def do_execute(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``DefaultDialect.do_execute``."""
+    """Wrap ``DefaultDialect.do_execute``.
+
+    What only hands its arguments to the cursor, as SQLAlchemy's own does, is not called for that:
+    so this hook is no call more for each statement, idle or not.
+    """
+    plain = uses_only(original, "execute")
 
     @wraps(original)
     def do_execute(
@@ -33,10 +39,17 @@ def do_execute(original: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         scope = active()
         if scope is None:
+            if plain:
+                cursor.execute(statement, parameters)
+                return None
             return original(self, cursor, statement, parameters, context)
         start = clock()
         try:
-            result = original(self, cursor, statement, parameters, context)
+            if plain:
+                cursor.execute(statement, parameters)
+                result = None
+            else:
+                result = original(self, cursor, statement, parameters, context)
         except BaseException as error:
             _record(scope, start, cursor, statement, parameters, 0, context, error)
             raise

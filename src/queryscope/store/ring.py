@@ -26,6 +26,7 @@ class Ring:
         """
         self.size = size
         self._kept: tuple[Judged, ...] = ()
+        self._ids: set[str] = set()
         self._lock = threading.Lock()
         fork.watch(self)
 
@@ -38,9 +39,15 @@ class Ring:
 
     def add(self, judged: Judged) -> None:
         """Put a Trace in front; one with the same id goes."""
+        name = judged.trace.id
         with self._lock:
-            others = (item for item in self._kept if item.trace.id != judged.trace.id)
-            self._kept = (judged, *others)[: self.size]
+            others = self._kept
+            if name in self._ids:
+                others = tuple(item for item in others if item.trace.id != name)
+            for item in others[self.size - 1 :]:
+                self._ids.discard(item.trace.id)
+            self._ids.add(name)
+            self._kept = (judged, *others[: self.size - 1])
 
     def newest(self, limit: int | None = None) -> tuple[Judged, ...]:
         """Return the Traces, the one that ended last first; at most ``limit`` if given."""
@@ -76,3 +83,4 @@ class Ring:
         """Forget all Traces."""
         with self._lock:
             self._kept = ()
+            self._ids.clear()

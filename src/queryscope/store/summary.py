@@ -80,7 +80,8 @@ def summary_of(trace: Trace, findings: Sequence[Any]) -> Summary:
 
 def storable(value: str) -> str:
     """Return a text that SQLite can hold; the body has the exact one."""
-    return value[:MAX_SUMMARY_CHARS].encode("utf-8", "replace").decode()
+    kept = value[:MAX_SUMMARY_CHARS]
+    return kept if kept.isascii() else kept.encode("utf-8", "replace").decode()
 
 
 def _number(value: int) -> int:

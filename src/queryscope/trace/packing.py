@@ -14,6 +14,10 @@ HEADER_BYTES = len(MAGIC) + 3
 """Magic, one byte for what it is, two for the version, the higher one first."""
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 """Size up to which packed bytes are expanded; the same limit holds for what is packed."""
+MIN_WINDOW_BITS = 9
+"""The smallest window that zlib compresses with."""
+MEMORY_LEVEL_BITS = 6
+"""zlib's memory level n has room for 2**(n + 6) symbols before it has to end a block."""
 
 
 class Envelope(NamedTuple):
@@ -50,7 +54,20 @@ def pack(envelope: Envelope, document: object) -> bytes:
             "max_statement_chars."
         )
     header = MAGIC + envelope.letter + envelope.version.to_bytes(2, "big")
-    return header + zlib.compress(plain, 9)
+    return header + _deflated(plain)
+
+
+def _deflated(plain: bytes) -> bytes:
+    """Compress, in a window and with tables no larger than the text fills.
+
+    Those of ``zlib.compress`` take 256 KiB, got and given back each time: more than half of the
+    time that 400 bytes take, and nearly all of the time that 50 do.
+    """
+    bits = len(plain).bit_length()
+    window = min(max(bits + 1, MIN_WINDOW_BITS), zlib.MAX_WBITS)
+    level = min(max(bits - MEMORY_LEVEL_BITS, 1), zlib.DEF_MEM_LEVEL)
+    deflater = zlib.compressobj(9, zlib.DEFLATED, window, level)
+    return deflater.compress(plain) + deflater.flush()
 
 
 def unpack(envelope: Envelope, data: bytes) -> tuple[int, Any]:

@@ -17,6 +17,16 @@ MAX_WRAPPERS = 20
 """Wrappers around one another that are looked through."""
 
 
+def uses_only(function: Any, *names: str) -> bool:
+    """Tell whether a function's code asks for just these names, in this order.
+
+    So a hook knows the one line of a library that it may say itself, and sees where another
+    version or another tool has put something else.
+    """
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_names == names and not code.co_freevars
+
+
 class Patches:
     """The attributes that one adapter replaced.
 

@@ -313,21 +313,25 @@ class Recorder(Walker):
             self.drop("queries", 1)
             self.drop("query_ns", end_ns - start_ns)
             return 0
-        if type(statement) is not str:
-            statement = plain_text(statement)
-        way = self.last
-        if way[0] != statement:  # comparing with the last one is cheaper than hashing each
-            try:
-                way = self.last = self.ways[statement]
-            except KeyError:
-                way = self._keep(statement)
-        text, marks, site, reader, at, code, label = way
+        text, marks, site, reader, at, code, label = self.last
+        # The same object, where a library keeps what it compiled; else comparing with the last
+        # one is cheaper than hashing each.
+        if text is not statement:
+            if type(statement) is not str:
+                statement = plain_text(statement)
+            if text != statement:
+                try:
+                    way = self.last = self.ways[statement]
+                except KeyError:
+                    way = self._keep(statement)
+                text, marks, site, reader, at, code, label = way
         if many:
             parameters = None
-        elif type(parameters) is list:
-            parameters = tuple(parameters)
-        elif type(parameters) is dict:
-            parameters = parameters.copy()
+        elif (kind := type(parameters)) is not tuple:
+            if kind is list:
+                parameters = tuple(parameters)
+            elif kind is dict:
+                parameters = parameters.copy()
         if type(frame) is not int:
             site, label = self.walk(frame)  # type: ignore[arg-type] # isinstance() costs a call
         elif marks is None:

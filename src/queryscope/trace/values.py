@@ -88,6 +88,8 @@ def without_values(trace: Trace) -> Trace:
     quotes of the data is folded away. The digests in ``parameters_key`` stay: no value can be
     read back from them.
     """
+    if trace.error is None and not trace.queries and not trace.children:
+        return trace
     texts: dict[tuple[str, str], str] = {}
     return replace(
         trace,

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sqlite3
 import sys
 import time
 import traceback
-from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queryscope import adapters, runtime
 from queryscope.trace.freeze import freeze
-from queryscope.verify import asking, confine
+from queryscope.verify import asking, confine, copied, disguise
 from queryscope.verify.clocks import Clock
 from queryscope.verify.contract import STRANGER, Answer, Pairs, Request
+from queryscope.verify.dataset import Dataset
+from queryscope.verify.deadline import TookTooLong, no_longer_than
 from queryscope.verify.job import (
     CLONE_LIMIT_S,
     STEP_FACTOR,
@@ -33,18 +31,14 @@ from queryscope.verify.job import (
     Reply,
     reply_to_line,
 )
-from queryscope.verify.project import sqlite_file
-from queryscope.verify.proposal import Cost
+from queryscope.verify.spent import cost_of, last_read, wrote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from queryscope.trace.events import Trace
-    from queryscope.verify.parts import Source
 
 PARENT_VARIABLE = "QUERYSCOPE_PARENT"
-DISGUISE = ["gunicorn"]
-"""What the application reads in ``sys.argv``."""
 QUIET: Mapping[str, Any] = {
     "mode": "production",
     "recording": "light",
@@ -99,26 +93,6 @@ class Stopped(Exception):  # noqa: N818 - an order to stop, no error of ours
         self.failure = failure
 
 
-class TookTooLong(BaseException):
-    """An answer took longer than it may."""
-
-
-@contextmanager
-def _no_longer_than(limit_s: float) -> Iterator[None]:
-    """Raise TookTooLong in a block that takes longer, by a timer; 0 is no limit."""
-
-    def stop(_number: int, _frame: object) -> None:
-        raise TookTooLong(f"more than {limit_s:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 class Child:
     """One booted application and its data.
 
@@ -132,7 +106,7 @@ class Child:
         self._notes = confine.Notes()
         self.fence = confine.Fence(job.folder, job.tree, job.work.url, self._notes)
         self._asker: asking.Asker | None = None
-        self._data: _Data | None = None
+        self._data: Dataset | None = None
         self._clock = Clock()
         self._headers: dict[str, Pairs] = {}
         self._modules = 0
@@ -146,10 +120,10 @@ class Child:
         """
         job = self._job
         confine.set_limits(job.memory_limit_mib, job.cpu_limit_s)
-        _turn_to_copy(job.original, job.tree)
-        sys.argv[:] = DISGUISE
+        copied.turn_to_copy(job.original, job.tree)
+        sys.argv[:] = disguise.ARGUMENTS
         if job.reversed_selects:
-            _reverse_selects()
+            disguise.reverse_selects()
         confine.note_logs(self._notes)
         self._clock.put_in()
         self.fence.put_up()
@@ -158,13 +132,13 @@ class Child:
         self._runtime = found
         try:
             app = asking.load(job.app)
-            _divert_mail()
+            disguise.divert_mail()
             adapters.install_loaded()
             self._asker = asking.asker_of(app, job.host)
         except BaseException as error:
             raise Stopped(Failure("boot", first_error(error))) from error
         self._check_origin()
-        self._data = _Data(job, self.fence)
+        self._data = Dataset(job, self.fence)
         self._notes.take()
 
     def replies(self) -> Iterator[Reply]:
@@ -178,7 +152,7 @@ class Child:
             if step.ask is not None:
                 request = self._job.requests[step.ask]
                 answer, trace, duration_ns = self._asked(request)
-                if _wrote(trace) or self._data.changed():
+                if wrote(trace) or self._data.changed():
                     effects = (*answer.effects, *self._data.written())
                     answer = replace(answer, effects=tuple(sorted(effects)))
                     self._data.reload()
@@ -188,7 +162,7 @@ class Child:
                     step=number,
                     answer=answer,
                     cost=cost_of(trace, duration_ns),
-                    tables=_last_read(trace),
+                    tables=last_read(trace),
                 )
 
     def close(self) -> None:
@@ -207,7 +181,7 @@ class Child:
         started = time.perf_counter_ns()
         error: BaseException | None = None
         try:
-            with _no_longer_than(self._limit_s()):
+            with no_longer_than(self._limit_s()):
                 answer = self._asker.ask(request, headers)
         except TookTooLong as failure:
             error = failure
@@ -221,7 +195,7 @@ class Child:
         recorder.close(error)
         self._runtime.tally.settle(recorder)
         trace = freeze(recorder, KEY)
-        effects = tuple(sorted((*self._notes.take(), *_mails())))
+        effects = tuple(sorted((*self._notes.take(), *disguise.mails())))
         return replace(answer, effects=effects), trace, duration_ns
 
     def _limit_s(self) -> float:
@@ -254,104 +228,9 @@ class Child:
         if len(sys.modules) == self._modules:
             return
         self._modules = len(sys.modules)
-        for name, module in list(sys.modules.items()):
-            for place in _places(module):
-                if _is_original(place, self._job.original):
-                    what = f"module {name} was imported from {place}, not from the copy"
-                    raise Stopped(Failure("original tree", what))
-
-
-class _Data:
-    """The data under the application: loading clones, telling what was written."""
-
-    def __init__(self, job: Job, fence: confine.Fence) -> None:
-        self._job = job
-        self._fence = fence
-        self._clone = 0
-        self._clean: dict[str, str] | None = None
-        self._version: object = None
-        self._logged_in = False
-        with fence.ours():
-            from queryscope.verify.clones import source_of
-
-            self._source: Source = source_of(job.work.url, Path(job.folder), Path(job.folder).name)
-            file = sqlite_file(job.work.url, Path("/"))
-            self._watch = sqlite3.connect(file) if file is not None else None
-
-    @property
-    def untouched(self) -> bool:
-        """Whether the clone in place is the user's own data."""
-        return not self._job.clones[self._clone].changed
-
-    def load(self, clone: int) -> None:
-        """Put a clone's data in place."""
-        self._clone = clone
-        self.reload()
-
-    def reload(self) -> None:
-        """Put the present clone's data in place again."""
-        with self._fence.ours():
-            self._source.restore(self._job.work, self._job.clones[self._clone])
-        self._clean = None
-        self._version = self._seen()
-
-    def settle(self) -> None:
-        """Take what is there now, with who logged in, as the clean state."""
-        if self.changed():
-            with self._fence.ours():
-                self._clean = self._source.state(self._job.work)
-            self._version = self._seen()
-
-    def changed(self) -> bool:
-        """Tell at once whether a SQLite file was written; a server does not say."""
-        return self._watch is not None and self._seen() != self._version
-
-    def written(self) -> Pairs:
-        """Return the tables that differ from the clean state, with digests of what they hold."""
-        with self._fence.ours():
-            if self._clean is None:
-                self._clean = self._source.state(self._job.clones[self._clone])
-            now = self._source.state(self._job.work)
-        names = sorted({*now, *self._clean})
-        return tuple(
-            (f"rows of {name}", now.get(name, "(no table)"))
-            for name in names
-            if now.get(name) != self._clean.get(name)
-        )
-
-    def _seen(self) -> object:
-        if self._watch is None:
-            return None
-        with self._fence.ours():
-            return self._watch.execute("PRAGMA data_version").fetchone()[0]
-
-
-def cost_of(trace: Trace, duration_ns: int) -> Cost:
-    """Return what a Trace cost, nested ones included."""
-    traces = list(trace.subtree())
-    held_ns = 0
-    for one in traces:
-        ends = [(c.got_ns, c.returned_ns) for c in one.checkouts] or [
-            (s.first_used_ns, s.closed_ns) for s in one.sessions
-        ]
-        held_ns += sum(end - start for start, end in ends if start is not None and end is not None)
-    return Cost(
-        statements=sum(one.statements for one in traces),
-        rows=sum(query.rows or 0 for one in traces for query in one.queries if query.counts),
-        sessions=sum(len(one.sessions_at_work) for one in traces),
-        duration_ns=duration_ns,
-        held_ns=held_ns,
-    )
-
-
-def _last_read(trace: Trace) -> tuple[str, ...]:
-    queries = [query for one in trace.subtree() for query in one.queries if query.shape.reads]
-    last = max(queries, key=lambda query: query.start_ns, default=None)
-    return () if last is None else tuple(sorted(last.shape.reads))
-
-
-def _wrote(trace: Trace) -> bool:
-    return any(query.shape.is_write for one in trace.subtree() for query in one.queries)
+        for name, place in copied.strays(self._job.original):
+            what = f"module {name} was imported from {place}, not from the copy"
+            raise Stopped(Failure("original tree", what))
 
 
 def first_error(error: BaseException) -> str:
@@ -369,84 +248,6 @@ def first_error(error: BaseException) -> str:
     if isinstance(first, SyntaxError):
         place = f" at {first.filename}:{first.lineno}"
     return f"{type(first).__name__}: {first}{place}"
-
-
-# -- the copy instead of the original -----------------------------------------------------------
-
-
-def _turn_to_copy(original: str, tree: str) -> None:
-    """Let imports find the copy: first on the path, and wherever the original stood."""
-    os.chdir(tree)
-    turned = [_turned(entry, original, tree) for entry in sys.path]
-    sys.path[:] = [tree, *(entry for entry in turned if entry != tree)]
-    for name, module in list(sys.modules.items()):
-        # Finders of editable installs know packages by folder, whatever the path says.
-        mapping = getattr(module, "MAPPING", None)
-        if name.startswith("__editable__") and isinstance(mapping, dict):
-            for package, place in mapping.items():
-                mapping[package] = _turned(str(place), original, tree)
-    sys.path_importer_cache.clear()
-
-
-def _turned(entry: str, original: str, tree: str) -> str:
-    full = os.path.realpath(entry)
-    return tree + full[len(original) :] if _is_original(full, original) else entry
-
-
-def _is_original(place: str, original: str) -> bool:
-    full = os.path.realpath(place)
-    if full != original and not full.startswith(original + os.sep):
-        return False
-    # A virtual environment may lie in the tree: what is installed there is nobody's source.
-    return not any(
-        full == folder or full.startswith(folder + os.sep)
-        for folder in map(os.path.realpath, {sys.prefix, sys.base_prefix})
-        if folder.startswith(original + os.sep)
-    )
-
-
-def _places(module: Any) -> Iterator[str]:
-    try:
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str):
-            yield file
-        elif (paths := getattr(module, "__path__", None)) is not None:
-            yield from [path for path in list(paths) if isinstance(path, str)]
-    except Exception:  # noqa: BLE001 - a lazy module may do anything when it is asked
-        return
-
-
-# -- databases and mail ---------------------------------------------------------------------------
-
-
-def _reverse_selects() -> None:
-    """Let every SQLite connection answer unordered selects backwards."""
-    inner: Callable[..., sqlite3.Connection] = sqlite3.connect
-
-    def connect(*arguments: Any, **named: Any) -> sqlite3.Connection:
-        connection = inner(*arguments, **named)
-        # A factory of the user's may count statements: past its own methods.
-        sqlite3.Connection.execute(connection, "PRAGMA reverse_unordered_selects = ON")
-        return connection
-
-    for name in ("sqlite3", "sqlite3.dbapi2"):
-        vars(import_module(name))["connect"] = connect
-
-
-def _divert_mail() -> None:
-    """Let Django keep its mails in memory."""
-    conf = sys.modules.get("django.conf")
-    if conf is not None and conf.settings.configured:
-        conf.settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-
-
-def _mails() -> Iterator[tuple[str, str]]:
-    mail = sys.modules.get("django.core.mail")
-    box = getattr(mail, "outbox", None)
-    if box:
-        for message in box:
-            yield f"mail to {', '.join(message.recipients())}", f"{message.subject}\n{message.body}"
-        box.clear()
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ def _put_back(clone: Clone, pristine: Clone, tables: Sequence[str]) -> str:
     target = sqlite_file(clone.url, Path("/"))
     with closing(sqlite3.connect(str(target), isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
         connection.execute("ATTACH DATABASE ? AS pristine", (str(source),))
         names: dict[str, str] = {
             name.lower(): name

@@ -102,7 +102,11 @@ class CloneSource(ABC):
     def begin(self, connection: Connection) -> None:
         """Begin a transaction in which constraints speak at once and clocks are UTC."""
         statements = {
-            "sqlite": ("PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE"),
+            "sqlite": (
+                "PRAGMA foreign_keys = OFF",
+                "PRAGMA synchronous = OFF",
+                "BEGIN IMMEDIATE",
+            ),
             "postgresql": ("SET TIME ZONE 'UTC'", "SET CONSTRAINTS ALL IMMEDIATE"),
             "mysql": ("SET time_zone = '+00:00'", "START TRANSACTION"),
         }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from queryscope.report import html
+from queryscope.verify.report import render
 from tests.browser.chromium import body, driven, loaded
 from tests.builders import MS, a_finding, a_frame, a_session, a_trace, an_origin, some
 from tests.report.pages import HOSTILE, Page, a_full_trace, poisoned, some_findings
+from tests.verify.verifications import a_proposal, hostile, proved, refused
 
 
 @pytest.fixture(scope="module")
@@ -391,6 +393,38 @@ def test_page_fits_the_screen(request, tmp_path, page, width):
         """,
     )
     assert found["scroll"] <= found["client"]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("outcome", ["proved", "refused", "hostile"])
+def test_verification_fits_the_screen(tmp_path, outcome, width):
+    """The page of a verification fits narrow and wide screens, and needs no script."""
+    long = {"a_key_of_a_long_name_" * 5: "a/long/value/" * 40}
+    page = {
+        "proved": lambda: render("html", proved(), a_proposal()),
+        "refused": lambda: render("html", refused([long], [long, long]), a_proposal()),
+        "hostile": lambda: render("html", *hostile()),
+    }[outcome]()
+    found = driven(
+        tmp_path,
+        page,
+        f"""
+        frame.width = {width};
+        doc.querySelectorAll('details').forEach((item) => {{ item.open = true; }});
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        const root = doc.documentElement;
+        return {{
+          fits: root.scrollWidth <= root.clientWidth,
+          styled: win.getComputedStyle(doc.querySelector('.verdict')).borderLeftWidth,
+          foreign: doc.querySelectorAll('script, img, textarea, #evil').length,
+          bars: doc.querySelectorAll('.measure svg').length > 0,
+          marked: doc.querySelectorAll('.diff .new').length > 0,
+        }};
+        """,
+    )
+    assert found == {
+        "fits": True, "styled": "4px", "foreign": 0, "bars": outcome != "refused", "marked": True
+    }  # fmt: skip
 
 
 def test_list_fits_the_screen(tmp_path):

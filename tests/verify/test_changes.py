@@ -14,7 +14,16 @@ from tests.verify.shop import bytes_of
 
 def git(root, *words):
     """Run git in a repository whose commits have an author."""
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    who = (
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.com",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "maintenance.auto=false",
+    )  # it goes on behind a commit, and writes
     subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from queryscope.verify.contract import Request
 
 CODES = {"proved": 0, "refused": 1, "inconclusive": 3}
-FORMATS = ("terminal", "markdown", "json")
+FORMATS = ("terminal", "html", "markdown", "json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -47,3 +47,6 @@ that it would spare are too many, or too wide."""
 DUPLICATES: frozenset[str] = frozenset({"QS201", "QS202"})
 """Codes of statements that equal one another: one that is left unexplained repeats nothing, once
 the others are mended."""
+
+N_PLUS_ONE = frozenset({"QS101", "QS102", "QS103", "QS104"})
+"""The codes that find a loop of statements: budgets and verifications count them together."""

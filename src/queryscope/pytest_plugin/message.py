@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from queryscope.detectors.precedence import N_PLUS_ONE
 from queryscope.policy.comments import covering
 from queryscope.pytest_plugin.usage import (
-    N_PLUS_ONE,
     At,
     Usage,
     duplicates,

@@ -15,17 +15,21 @@ A mark covers the call of the test, not its fixtures.
 ``--queryscope-strict`` puts every call under one more rule: no open finding of level warning or
 graver. What a baseline, an inline ignore or the settings of a path say is known fails nothing, nor
 does what a detector tells by the clock.
+
+A file of JSON that is a contract is collected: each of its requests is a test.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from queryscope.growth.law import Law
     from queryscope.growth.sized import Growth
@@ -47,6 +51,10 @@ _HELP = {
     "waste": "share of the statements that mends would spare, from 0.0 to 1.0",
 }
 STRICT = "--queryscope-strict"
+CONTRACT_UPDATE = "--contract-update"
+CONTRACT = b'"queryscope contract"'
+"""Stands in the first bytes of a contract's file."""
+HEAD_BYTES = 200
 _FRACTIONS = frozenset({"time_ms", "waste"})
 
 _defaults = pytest.StashKey["Limits"]()
@@ -67,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail each test with an open finding of level warning or graver, or of the level "
         "that [tool.queryscope] in pyproject.toml sets",
+    )
+    parser.getgroup("queryscope").addoption(
+        CONTRACT_UPDATE,
+        action="store_true",
+        help="write the contracts anew whose answers differ, and show how they differed",
     )
     parser.addini(ALL, f"give every test without a {MARK} mark the default budgets", type="bool")
 
@@ -157,8 +170,32 @@ def _number(config: pytest.Config, key: str) -> Any:
     return value
 
 
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect a contract: each of its requests is a test."""
+    if file_path.suffix != ".json":
+        return None
+    try:
+        with file_path.open("rb") as file:
+            is_one = CONTRACT in file.read(HEAD_BYTES)
+    except OSError:
+        return None
+    if not is_one:
+        return None
+    from queryscope.pytest_plugin.contracts import ContractFile
+
+    return ContractFile.from_parent(parent, path=file_path)
+
+
+def _contracts() -> Any:
+    """Return the module that asks contracts, None where no contract was collected."""
+    return sys.modules.get("queryscope.pytest_plugin.contracts")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Check every mark before the first test runs."""
+    """Check every mark, and the project of every contract, before the first test runs."""
+    contracts = _contracts()
+    if contracts is not None:
+        contracts.check_projects(session.items)
     for item in session.items:
         if item.get_closest_marker(MARK) is not None:
             _limits_of(item)
@@ -203,6 +240,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Put the call of a marked test under its budget."""
     from queryscope.settings import RUN_VARIABLE
 
+    if not getattr(item, "queryscope_budgets", True):
+        return (yield)
     limits = _limits_of(item)
     unasked = limits is None and not item.config.getoption(STRICT)
     if unasked and not os.environ.get(RUN_VARIABLE):
@@ -361,9 +400,10 @@ def query_growth(request: pytest.FixtureRequest) -> QueryGrowth:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which hooks of queryscope failed: then budgets may have counted too little."""
-    import sys
-
+    """Say which contracts were written, and which of our hooks failed: budgets may be too low."""
+    contracts = _contracts()
+    if contracts is not None:
+        contracts.summarize(terminalreporter)
     guard = sys.modules.get("queryscope.trace.guard")
     for failure in guard.failures() if guard is not None else ():
         terminalreporter.write_line(

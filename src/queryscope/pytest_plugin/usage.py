@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from queryscope.detectors.precedence import N_PLUS_ONE
 from queryscope.trace.pool import most_held
 from queryscope.waste import waste_of
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from queryscope.trace.events import Query, Trace
     from queryscope.trace.facts import OpenSession
     from queryscope.trace.recorder import Recorder
-
-N_PLUS_ONE = frozenset({"QS101", "QS102", "QS103", "QS104"})
-"""The codes that the budget ``n_plus_one`` counts."""
 
 
 class Usage(NamedTuple):

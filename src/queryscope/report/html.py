@@ -1,4 +1,4 @@
-"""The report of one Trace, and the viewer's list of Traces, as self-contained HTML pages."""
+"""Self-contained HTML pages: one Trace, the list of Traces, a plan, a verification."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from queryscope.report.view import Report
     from queryscope.report.views.executions import Executions
     from queryscope.report.views.plans import PlanPage
+    from queryscope.report.views.verification import VerificationView
     from queryscope.trace.events import Trace
 
 _COLUMNS = (
@@ -111,6 +112,20 @@ def render_plan(page: PlanPage, *, back_href: str) -> str:
             style=Markup(style),  # noqa: S704 - our own file
             policy=_policy(style, None),
             back_href=back_href,
+        )
+    )
+
+
+def render_verification(view: VerificationView) -> str:
+    """Return the page of a verification: one file, without a script or any other resource."""
+    style = _asset("style.css")
+    return (
+        _environment()
+        .get_template("verification.html.j2")
+        .render(
+            view=view,
+            style=Markup(style),  # noqa: S704 - our own file
+            policy=_policy(style, None),
         )
     )
 

@@ -19,7 +19,7 @@ from queryscope import adapters, runtime
 from queryscope.trace.freeze import freeze
 from queryscope.verify import asking, confine, copied, disguise
 from queryscope.verify.clocks import Clock
-from queryscope.verify.contract import STRANGER, Answer, Pairs, Request
+from queryscope.verify.contract import STRANGER, Answer, Pairs, Request, filled
 from queryscope.verify.dataset import Dataset
 from queryscope.verify.deadline import TookTooLong, no_longer_than
 from queryscope.verify.job import (
@@ -161,7 +161,9 @@ class Child:
                 yield Reply(
                     step=number,
                     answer=answer,
-                    cost=cost_of(trace, duration_ns),
+                    cost=cost_of(
+                        trace, duration_ns, judged=self._data.untouched and not request.variant
+                    ),
                     tables=last_read(trace),
                 )
 
@@ -172,7 +174,7 @@ class Child:
 
     def _asked(self, request: Request) -> tuple[Answer, Trace, int]:
         assert self._asker is not None  # noqa: S101 - for the type checker
-        headers = (*request.headers, *self._headers.get(request.actor, ()))
+        headers = filled(request.headers, self._headers.get(request.actor, ()))
         self._notes.take()
         # The hooks of what was imported while the application ran go in now, not while it answers.
         adapters.install_loaded()

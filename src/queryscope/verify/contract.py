@@ -14,6 +14,8 @@ from queryscope.errors import QueryscopeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+KIND = "queryscope contract"
+"""The first name in a contract's file; its value is the form."""
 FORMAT = 1
 """Counts the forms of the file; every form ever written stays readable."""
 MASK = "<from the actor>"
@@ -205,6 +207,16 @@ def masked(headers: Pairs) -> Pairs:
     return tuple((name, MASK if name.lower() in MASKED else value) for name, value in headers)
 
 
+def filled(headers: Pairs, brought: Pairs) -> Pairs:
+    """Return headers as they are sent: those that are masked give way to what the actor brings.
+
+    Args:
+        headers: Of a request that was recorded or read from a file.
+        brought: What the actor brings.
+    """
+    return (*(pair for pair in headers if pair[1] != MASK), *brought)
+
+
 # -- JSON -------------------------------------------------------------------------------------
 
 
@@ -214,7 +226,7 @@ def to_json(contract: Contract) -> str:
     A body that is JSON stands in it as JSON, by value: its white space is not kept.
     """
     document = {
-        "queryscope contract": FORMAT,
+        KIND: FORMAT,
         "endpoint": contract.endpoint,
         "data": contract.data._asdict(),
         "unstable": list(contract.unstable),
@@ -240,9 +252,9 @@ def from_json(text: str, *, source: str) -> Contract:
         document = json.loads(text)
     except ValueError as error:
         raise ContractError(f"{source} is no JSON: {error}.") from error
-    form = document.get("queryscope contract") if isinstance(document, dict) else None
+    form = document.get(KIND) if isinstance(document, dict) else None
     if not isinstance(form, int):
-        raise ContractError(f"{source} is no contract: it has no entry 'queryscope contract'.")
+        raise ContractError(f"{source} is no contract: it has no entry {KIND!r}.")
     if form > FORMAT:
         raise ContractError(
             f"{source} has form {form}, and this version of queryscope reads up to {FORMAT}."

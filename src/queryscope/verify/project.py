@@ -84,13 +84,24 @@ def load(start: Path) -> Project:
         ProjectError: There is no ``pyproject.toml``, or it names no application or no data.
         SettingsError: Something in ``[tool.queryscope]`` is unknown or ill-typed.
     """
+    root = root_of(start)
+    file = root / PROJECT
+    return from_table(table_of(file), root=root, source=f"{file}: [{TABLE}]")
+
+
+def root_of(start: Path) -> Path:
+    """Return the folder of the project that a folder belongs to.
+
+    Raises:
+        ProjectError: There is no ``pyproject.toml``.
+    """
     file = project_of(start)
     if file is None:
         raise ProjectError(
             f"There is no {PROJECT} in {start} or above: verifying needs one, with "
             f'app = "module:callable" in [{TABLE}].'
         )
-    return from_table(table_of(file), root=file.parent, source=f"{file}: [{TABLE}]")
+    return file.parent
 
 
 def from_table(table: Mapping[str, Any], *, root: Path, source: str) -> Project:

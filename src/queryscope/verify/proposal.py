@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ class Proposal:
         """The files that it touches, each once."""
         return tuple(dict.fromkeys(edit.path for edit in self.edits))
 
+    def edits_of(self, path: str) -> tuple[Edit, ...]:
+        """Return the edits of one file, in the order of their lines."""
+        return tuple(
+            sorted((one for one in self.edits if one.path == path), key=attrgetter("line"))
+        )
+
 
 class Cost(NamedTuple):
     """What answering cost, summed over requests.
@@ -70,6 +77,9 @@ class Cost(NamedTuple):
         sessions: ORM sessions that used a connection; on Django connections in use.
         duration_ns: Wall time, the least of the runs.
         held_ns: Connection time: how long connections were out of their pools, or in use.
+        requests: How many requests.
+        loops: Findings QS101 to QS104, of recorded requests on the data as it is.
+        lazy_loads: Statements that loaded a relation or a column of one row, likewise.
     """
 
     statements: int = 0
@@ -77,6 +87,9 @@ class Cost(NamedTuple):
     sessions: int = 0
     duration_ns: int = 0
     held_ns: int = 0
+    requests: int = 0
+    loops: int = 0
+    lazy_loads: int = 0
 
     def plus(self, other: Cost) -> Cost:
         """Return the sum of two costs."""

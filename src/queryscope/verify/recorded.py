@@ -27,6 +27,10 @@ class RecordingError(QueryscopeError):
     """The application cannot answer what is to be recorded."""
 
 
+class OtherDataError(RecordingError):
+    """A Contract was recorded on other data than there is now."""
+
+
 class Broken(NamedTuple):
     """An answer that is not the one of the contract."""
 
@@ -75,13 +79,14 @@ def check(bench: Bench, contracts: Iterable[Contract]) -> list[Broken]:
     """Return every answer of the present code that is not the one of its Contract.
 
     Raises:
-        RecordingError: The application does not answer, or a Contract is of other data.
+        OtherDataError: A Contract is of other data.
+        RecordingError: The application does not answer.
     """
     contracts = list(contracts)
     data = data_of(bench)
     for contract in contracts:
         if contract.data.sha256 != data.sha256:
-            raise RecordingError(
+            raise OtherDataError(
                 f"The contract of {contract.endpoint} was recorded on other data than there is "
                 f"now ({contract.data.name}): bring that back, or record it again."
             )
@@ -142,14 +147,23 @@ def write(contract: Contract, folder: Path) -> Path:
         RecordingError: The file cannot be written.
     """
     file = folder / file_name(contract.endpoint)
+    write_to(contract, file)
+    return file
+
+
+def write_to(contract: Contract, file: Path) -> None:
+    """Write a Contract into a file; one that was there is replaced at once.
+
+    Raises:
+        RecordingError: The file cannot be written.
+    """
     fresh = file.with_suffix(".new")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(to_json(contract), encoding="utf-8")
         fresh.replace(file)
     except OSError as error:
         raise RecordingError(f"The contract {file} cannot be written: {error.strerror}.") from error
-    return file
 
 
 def read(files: Iterable[Path]) -> list[Contract]:

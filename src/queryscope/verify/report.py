@@ -1,4 +1,4 @@
-"""A verification for people and programs: terminal, Markdown for a pull request, JSON."""
+"""A verification for people and programs: terminal, HTML, Markdown for a pull request, JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from queryscope.report.text import visible, visible_lines
 from queryscope.verify import compare, verdicts
 from queryscope.verify.contract import is_json, masked
+from queryscope.verify.summary import endpoint_of, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,14 +20,29 @@ if TYPE_CHECKING:
 MARKS = {True: "yes", False: "NO", None: "--"}
 MAX_BODY_CHARS = 600
 MAX_TEXT_CHARS = 2_000
-COLUMNS = ("endpoint", "statements", "rows", "sessions", "ms", "connection ms")
+COLUMNS = {
+    "statements": "statements",
+    "rows": "rows",
+    "sessions": "sessions",
+    "N+1 loops": "loops",
+    "lazy loads": "lazy",
+    "time": "time",
+    "connection time": "held",
+    "requests/s a connection": "capacity",
+}
+"""Headings of the table, and the measures below them."""
+HEADINGS = ("endpoint", *COLUMNS)
 
 
 def render(form: str, verdict: Verdict, proposal: Proposal) -> str:
-    """Return a Verdict as ``terminal``, ``markdown`` or ``json``."""
+    """Return a Verdict as ``terminal``, ``markdown``, ``html`` or ``json``."""
     if form == "json":
         plain = {"proposal": _proposal(proposal), **verdicts.to_plain(verdict)}
         return json.dumps(plain, indent=1) + "\n"
+    if form == "html":
+        from queryscope.report import html  # templates and all, for this form alone
+
+        return html.render_verification(view_of(verdict, proposal))
     lines = _markdown(verdict, proposal) if form == "markdown" else _terminal(verdict, proposal)
     return visible_lines("\n".join(lines), limit=10**6) + "\n"
 
@@ -51,7 +67,7 @@ def _terminal(verdict: Verdict, proposal: Proposal) -> Iterator[str]:
         yield f"  {MARKS[check.passed]:3}  {check.name:{width}}  {detail}"
     if verdict.before:
         yield ""
-        yield from _aligned([COLUMNS, *_rows(verdict)])
+        yield from _aligned([HEADINGS, *_rows(verdict)])
     if verdict.counterexample is not None:
         yield ""
         yield from _counterexample(verdict.counterexample)
@@ -65,15 +81,10 @@ def _terminal(verdict: Verdict, proposal: Proposal) -> Iterator[str]:
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, ...]]:
     after = dict(verdict.after)
-    for endpoint, was in verdict.before:
-        now = after[endpoint]
-        counts = zip(was[:3], now[:3], strict=True)
-        times = zip(was[3:], now[3:], strict=True)
-        yield (
-            endpoint,
-            *(f"{old:,} -> {new:,}" for old, new in counts),
-            *(f"{old / 1e6:.1f} -> {new / 1e6:.1f}" for old, new in times),
-        )
+    for name, was in verdict.before:
+        endpoint = endpoint_of(name, was, after[name])
+        told = {one.key: f"{one.before} -> {one.after}" for one in endpoint.measures}
+        yield (endpoint.name, *(told.get(key, "") for key in COLUMNS.values()))
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
@@ -99,8 +110,8 @@ def _markdown(verdict: Verdict, proposal: Proposal) -> Iterator[str]:
     yield f"{_plain(verdict.reason)}."
     if verdict.before:
         yield ""
-        yield f"| {' | '.join(COLUMNS)} |"
-        yield f"|{'---|' * len(COLUMNS)}"
+        yield f"| {' | '.join(HEADINGS)} |"
+        yield f"|{'---|' * len(HEADINGS)}"
         for row in _rows(verdict):
             yield f"| {' | '.join(map(_plain, row))} |"
     if verdict.counterexample is not None:

@@ -37,11 +37,16 @@ def versions(python: Path, subject: Subject) -> Mapping[str, str]:
 
 
 def variables() -> dict[str, str]:
-    """Return the environment variables of a worker: this checkout first, same sets each time."""
+    """Return the environment variables of a worker: this checkout first, same sets each time.
+
+    Label Studio asks git for its version, beginning in its own folder, and shows it on its pages:
+    git must not find this checkout there, where commits come between one worker and the next.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("DJANGO_", "QUERYSCOPE_", "PYTEST_", "PYTHON", "FLASK_"))
     }
     path = os.pathsep.join((str(ROOT), str(ROOT / "src")))
-    return {**kept, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "TZ": "UTC"}
+    ours = {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "TZ": "UTC"}
+    return {**kept, **ours, "GIT_CEILING_DIRECTORIES": str(HERE)}

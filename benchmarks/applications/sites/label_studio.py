@@ -123,7 +123,7 @@ def log_in() -> Callable[[str], Answer]:
 
 
 def endpoints() -> Sequence[Endpoint]:
-    """Return lists and details of the API: the pages around it list nothing."""
+    """Return lists and details of the API, and one of the pages around it, which list nothing."""
     from data_manager.models import View
     from projects.models import Project
     from tasks.models import Task
@@ -132,6 +132,7 @@ def endpoints() -> Sequence[Endpoint]:
     task = Task.objects.filter(project=project).order_by("pk")[0].pk
     tab = View.objects.filter(project=project).order_by("pk")[0].pk
     return (
+        Endpoint("page", "/projects/"),
         Endpoint("projects", "/api/projects/?page_size=100"),
         Endpoint("projects, counts", "/api/projects/counts/?page_size=100"),
         Endpoint("project", f"/api/projects/{project}/"),

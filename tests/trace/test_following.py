@@ -150,6 +150,28 @@ def test_same_line_reached_from_elsewhere_is_another_site(known):
     assert again == [first, second]
 
 
+def test_comprehension_is_followed_outside_of_it_too(known):
+    """Who called the function around it is looked at each time, how deep comprehensions nest."""
+    recorder = Recorder("request", "two lines, one comprehension")
+
+    def hooks(count):
+        return [{hook(recorder) for _ in range(1)} for _ in range(count)]
+
+    def view():
+        hooks(2)
+        hooks(1)
+        return [hook(recorder) for _ in range(1)], [hook(recorder) for _ in range(1)]
+
+    def serve():
+        view()
+
+    known(serve, BOUNDARY)
+    serve()
+    first, same, later, one, other = sites(recorder)
+    assert first == same
+    assert len({first, later, one, other}) == 4
+
+
 def test_longer_way_to_the_boundary_is_another_site(known):
     """The frames up to the boundary stand as before, but one more lies between: not the same."""
     recorder = Recorder("request", "recursion")

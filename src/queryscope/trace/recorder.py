@@ -332,9 +332,7 @@ class Recorder(Walker):
                 parameters = tuple(parameters)
             elif kind is dict:
                 parameters = parameters.copy()
-        if type(frame) is not int:
-            site, label = self.walk(frame)  # type: ignore[arg-type] # isinstance() costs a call
-        elif marks is None:
+        if marks is None:
             site, label = self._explore(text, frame)
         else:
             # Asking for a frame at a known depth costs a tenth of walking there: Python makes

@@ -23,6 +23,9 @@ _getframe = sys._getframe
 
 MAIN_BOTTOMS = frozenset({"<module>", "_run_module_as_main"})
 """Functions in which the stack of a main thread begins."""
+CALLED_ONCE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
+"""Functions of their own up to Python 3.11, each called where it is written and nowhere else: who
+stands there again was called by the same instruction of the same function again."""
 MAX_NODES = 5_000
 """Template nodes kept alive by one Recorder."""
 
@@ -33,10 +36,11 @@ Way = tuple[
     str, tuple[Mark, ...] | None, int, "Reader | None", int, "CodeType | None", RawLabel | None
 ]
 """``(text, marks, chain, reader, depth, code, label)``: a statement's text as kept, and the way it
-came, since the next one mostly comes the same way. The marks are the user's frames and the
-boundary, None for a way that cannot be followed. The reader takes the label from the frame at
-``depth``, which must have this ``code``; without a reader ``label`` is that of all that come this
-way. One tuple, so that a thread that sends the same statement never sees half of it."""
+came, since the next one mostly comes the same way. The marks are the user's frames, but for those
+that another one implies (``CALLED_ONCE``), and the boundary; None for a way that cannot be
+followed. The reader takes the label from the frame at ``depth``, which must have this ``code``;
+without a reader ``label`` is that of all that come this way. One tuple, so that a thread that sends
+the same statement never sees half of it."""
 
 NO_WAY: Way = ("", None, -1, None, 0, None, None)
 NO_PARENT = (None, 0, None)
@@ -142,6 +146,7 @@ class Walker:
         source_frame: FrameType | None = None
         source_depth = 0
         nodes = 0
+        called_once = False
         far = False
         bottom = True
         code: CodeType | None = None
@@ -162,7 +167,9 @@ class Walker:
                 pass
             elif kind is USER or kind is JINJA:
                 steps += (id(code), frame.f_lasti)
-                marks.append((at, code, frame.f_lasti))
+                if not called_once:
+                    marks.append((at, code, frame.f_lasti))
+                called_once = code.co_name in CALLED_ONCE
             elif kind is BOUNDARY:
                 marks.append((at, code, frame.f_lasti))
                 bottom = False
@@ -202,8 +209,13 @@ class Walker:
             found = (*ask(self.table), *found)
         return found
 
-    def _explore(self, text: str, depth: int) -> tuple[int, RawLabel | None]:
-        """Walk from ``depth`` frames above the caller of ``add_query``; remember the way."""
+    def _explore(self, text: str, depth: FrameType | int | None) -> tuple[int, RawLabel | None]:
+        """Walk from ``depth`` frames above the caller of ``add_query``; remember the way.
+
+        From a frame it is walked each time: how deep that stands, nobody has said.
+        """
+        if type(depth) is not int:
+            return self.walk(depth)  # type: ignore[arg-type] # not narrowed by type()
         # 0 is this frame, 1 add_query, 2 its caller. Marks count from add_query, which follows.
         try:
             start = _getframe(depth + 2)

@@ -438,9 +438,9 @@ def test_filled_clone_is_larger_than_the_sources_numbers(telling):
     for table in ("author", "book", "review", "tag"):
         assert column(clone, f"SELECT count(*) FROM {table}")[0] > 100
     assert column(clone, "SELECT count(*) FROM book_tag") == [2 * library.BOOKS]
-    for table, parent in (("book", "author_id"), ("review", "book_id")):
+    for table, parent, crowded in (("book", "author_id", 6), ("review", "book_id", 8)):
         statement = f"SELECT count(*) FROM {table} GROUP BY {parent} ORDER BY 1 DESC"
-        assert column(clone, statement)[0] > 100
+        assert sum(count > 100 for count in column(clone, statement)) >= crowded
     assert column(clone, "SELECT max(id) FROM book")[0] > 200
 
 

@@ -17,6 +17,10 @@ MOST_COPIED = 6_000
 """Rows of a table that are copied once; of a larger one there are many already."""
 LARGEST_SIZE = 1_000
 """Of the integers that source code names, up to this one there are more rows than that."""
+MOST_PARENTS = 8
+"""Whose children are made so many: the first ones, as those are what is asked for most."""
+MOST_CROWDED = 2_000
+"""Rows that are added for them: an application that asks for each row takes its time."""
 EXTRA_ROWS = 10
 """Beyond the largest of them."""
 
@@ -25,14 +29,15 @@ def fill_up(edited: Edited, sizes: Collection[int]) -> None:
     """Give each table more rows than any integer that source code names, with large keys.
 
     Every row is copied once, together with what it refers to, and gets a key beyond all of them;
-    the first row of each table is copied until there are more of it than the largest integer, so
-    that the parents it refers to have as many children.
+    the first row of each table, and the first of each of a few parents, is copied until there are
+    more of it than the largest integer, so that the parents it refers to have as many children.
 
     Args:
         edited: The clone.
         sizes: Integers of the source; those above ``LARGEST_SIZE`` only move the keys.
     """
     beyond = max((size for size in sizes if size <= LARGEST_SIZE), default=0) + EXTRA_ROWS
+    parents = min(MOST_PARENTS, MOST_CROWDED // beyond) if beyond > EXTRA_ROWS else 0
     shift = max(sizes, default=0)
     if shift > LARGEST_SIZE:
         edited.refuse(
@@ -50,7 +55,8 @@ def fill_up(edited: Edited, sizes: Collection[int]) -> None:
         if _copy_all(edited, table, own, moved) and keyed:
             moved[table.name.lower()] = own[table.primary_key[0]]
         if keyed and not is_link(table):
-            _crowd(edited, table, beyond)
+            for first in _firsts(edited, table, parents):
+                _crowd(edited, table, first, beyond)
 
 
 def _integer_key(edited: Edited, table: Table) -> bool:
@@ -91,16 +97,28 @@ def _copy_all(
     return _copied(edited, table, further, " AND ".join(limits), "times all rows copied")
 
 
-def _crowd(edited: Edited, table: Table, beyond: int) -> None:
-    """Copy the first row of a table until there are more of it than ``beyond``."""
+def _firsts(edited: Edited, table: Table, parents: int) -> list[int]:
+    """Return the keys of the first row of a table and of the first of each of some parents."""
+    (key,) = table.primary_key
+    first = f"SELECT min({edited.quoted(key)}) FROM {edited.name(table)}"
+    found = edited.rows(first)
+    for foreign in table.foreign_keys:
+        if len(foreign.columns) == 1:
+            parent = edited.quoted(foreign.columns[0])
+            found += edited.rows(
+                f"{first} WHERE {parent} IS NOT NULL GROUP BY {parent} ORDER BY {parent} "
+                f"LIMIT {parents}"
+            )
+    return list(dict.fromkeys(int(row[0]) for row in found if row[0] is not None))
+
+
+def _crowd(edited: Edited, table: Table, first: int, beyond: int) -> None:
+    """Copy a row of a table until there are more of it than ``beyond``."""
     (key,) = table.primary_key
     name = edited.quoted(key)
-    first = edited.rows(f"SELECT min({name}) FROM {edited.name(table)}")[0][0]
-    if first is None:
-        return
     base = next_key(edited, table, key)
     condition = f"{name} = {first}"
-    by, rows = base - int(first), 0
+    by, rows = base - first, 0
     while rows <= beyond and _copied(edited, table, {key: by}, condition, "times a row copied"):
         rows = max(2 * rows, 1)
         condition = f"{name} >= {base} AND {name} < {base + rows}"

@@ -348,7 +348,7 @@ class Recorder(Walker):
                     if reader is not None:
                         step = _getframe(at)
                         if step.f_code is code:
-                            label = self._label(reader, step)
+                            label = self._label(reader, step, label)
                         else:
                             site, label = self._explore(text, frame)
             except ValueError as raised:  # the stack is not that deep

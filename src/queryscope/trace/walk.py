@@ -247,8 +247,11 @@ class Walker:
         made = self.full and getattr(source, "made", True)
         return None if label[1:] == NO_PARENT and not made else read
 
-    def _label(self, read: Reader, frame: FrameType) -> RawLabel:
-        """Return the label that an ORM frame tells, with its static part interned."""
+    def _label(self, read: Reader, frame: FrameType, before: RawLabel | None = None) -> RawLabel:
+        """Return the label that an ORM frame tells, with its static part interned.
+
+        That of ``before``, the last label of the way, is: readers that follow give it again.
+        """
         try:
             label = read(frame)
         except Exception as raised:
@@ -259,6 +262,8 @@ class Walker:
         if label is None:
             self.label_failures += 1
             return UNKNOWN_LABEL
+        if before is not None and label[0] is before[0]:
+            return label
         static, parent, parents, parent_query = label
         kept = self.labels.setdefault(static, static)
         return label if kept is static else (kept, parent, parents, parent_query)

@@ -43,6 +43,14 @@ def test_equal_costs_are_the_same():
     assert measures(BEFORE, later)["time"] == ("120 ms", "140 ms", "within noise", "")
 
 
+def test_small_differences_of_counts_are_differences():
+    """1.0x more rows would be read as none more."""
+    was, now = Cost(requests=1, rows=104, statements=35), Cost(requests=1, rows=107, statements=33)
+    found = measures(was, now)
+    assert found["rows"] == ("104", "107", "+3", "worse")
+    assert found["statements"] == ("35", "33", "-2", "better")
+
+
 def test_endpoint_without_a_connection_has_no_capacity():
     """A request that asks for none says nothing of a pool, nor does an older ledger."""
     assert "capacity" not in measures(Cost(requests=1), Cost(requests=1))

@@ -111,6 +111,10 @@ def capacity_of(cost: Cost) -> float | None:
     return cost.requests * 1e9 / cost.held_ns
 
 
+A_RATIO = 1.1
+"""From which on a ratio says more than a difference: 107 rows for 104 are 3 more."""
+
+
 def _measure(key: str, label: str, was: float, now: float, *, unit: str = "") -> Measure:
     largest = max(was, now) or 1
     change = _change(was, now, timed=bool(unit))
@@ -141,8 +145,10 @@ def _change(was: float, now: float, *, timed: bool) -> str:
     least, most = min(was, now), max(was, now)
     if timed and most <= least * (1 + TIME_SHARE):
         return NOISE
-    if not least:
-        return NOISE if timed else f"{now - was:+,.0f}"
+    if timed and not least:
+        return NOISE
+    if not least or (not timed and most < least * A_RATIO):
+        return f"{now - was:+,.0f}"
     how = "less" if now < was else "more"
     ratio = most / least
     return f"{ratio:.0f}x {how}" if ratio >= 10 else f"{ratio:.1f}x {how}"  # noqa: PLR2004 - two digits

@@ -33,6 +33,7 @@ def judged(tmp_path):
         "rows = list(ask()); rows.sort(key=rank); return rows[:5]",
         "return sorted(ask(), key=rank)[:5]",
         "return cut(ask())",
+        "rows = list(ask()); return [[row.id for row in rows[n : n + 9]] for n in range(0, 30, 9)]",
     ],
 )
 def test_rows_that_are_needed_are_clean(judged, line):
@@ -69,6 +70,7 @@ def test_place_without_source_is_clean():
         "return Paginator(list(ask()), 25)",
         "rows = list(ask()); return rows[start:stop], len(rows)",
         "rows = list(ask()); pages = Paginator(rows, 25); return pages",
+        "rows = ask().all(); return [row.title for row in rows[start:stop]]",
     ],
 )
 def test_page_cut_in_python_is_found(judged, line):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from queryscope.trace.source import (
     COMPREHENSIONS,
-    FUNCTIONS,
     MAX_ANSWERS,
     frame_of,
     path_to,
@@ -21,7 +20,7 @@ from queryscope.trace.source import (
     stamp_of,
     tree_of,
 )
-from queryscope.trace.usage import unwrapped, ways_to
+from queryscope.trace.usage import is_evaluated_again, unwrapped, ways_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +38,6 @@ TOTALS = {"sum": "Sum", "fsum": "Sum", "min": "Min", "max": "Max", "mean": "Avg"
 """Functions that make one value of many, and what the databases' own are called."""
 _EVALUATE = frozenset({"list", "tuple", "sorted", "set", "filter", *TOTALS})
 """Built-in functions whose first argument, or second one of ``filter``, they iterate."""
-_LOOPS = (ast.For, ast.AsyncFor, ast.While, *COMPREHENSIONS, *FUNCTIONS)
 _COMPUTED = (ast.Add, ast.Sub, ast.Mult)
 _CHANGES = frozenset({"append", "extend", "insert", "remove", "pop", "clear", "reverse"})
 """Methods that make another list of one."""
@@ -165,7 +163,7 @@ def _named(name: str, path: list[ast.AST]) -> _Done | None:
     if again:
         return None
     totals = [one for _, one in found if one is not None]
-    if len(totals) != len(found) or any(_again(way, outer) for way in uses):
+    if len(totals) != len(found) or any(is_evaluated_again(way, outer) for way in uses):
         return None
     if len(totals) > 1 and any(one.kind != "total" for one in totals):
         return None
@@ -182,21 +180,6 @@ def _sorts(value: ast.expr, name: str) -> bool:
         and isinstance(value.args[0], ast.Name)
         and value.args[0].id == name
     )
-
-
-def _again(way: list[ast.AST], outer: set[int]) -> bool:
-    """Tell whether a use is in a loop, or a function, around which the rows were there before."""
-    for at, node in enumerate(way[:-1]):
-        if not isinstance(node, _LOOPS) or id(node) in outer:
-            continue
-        inner = way[at + 1]
-        if isinstance(node, (ast.For, ast.AsyncFor)) and inner is node.iter:
-            continue  # what a loop iterates is asked for once
-        first = node.generators[0] if isinstance(node, COMPREHENSIONS) else None
-        if first is not None and inner is first and way[at + 2] is first.iter:
-            continue
-        return True
-    return False
 
 
 def _only_sorted(found: list[tuple[list[ast.AST], _Done | None]]) -> bool:

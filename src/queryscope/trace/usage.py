@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from queryscope.trace.source import (
+    COMPREHENSIONS,
+    FUNCTIONS,
     MAX_ANSWERS,
     frame_of,
     name_of,
@@ -33,8 +35,7 @@ _UNWRAPS = frozenset(
 )
 _COPIES = frozenset({"list", "tuple"})
 _CUTS = frozenset({"islice", "Paginator"})
-_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.comprehension, ast.ListComp, ast.SetComp,
-          ast.DictComp, ast.GeneratorExp)  # fmt: skip
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, *COMPREHENSIONS, *FUNCTIONS)
 _EMPTY_TESTS = frozenset(
     {(ast.Gt, 0), (ast.Eq, 0), (ast.NotEq, 0), (ast.GtE, 1), (ast.Lt, 1), (ast.LtE, 0)}
 )
@@ -156,6 +157,7 @@ def _named(path: Sequence[ast.AST]) -> Use | None:
     if not isinstance(target, ast.Name) or isinstance(scope, (ast.Module, ast.ClassDef)):
         return None
     kinds: list[Kind] = []
+    around = {id(node) for node in path}
     for way in ways_to(scope, target.id):
         if not isinstance(way[-1], ast.Name):
             return None
@@ -166,7 +168,7 @@ def _named(path: Sequence[ast.AST]) -> Use | None:
         use = _anonymous(way)
         if use is None or use.kind == "field":
             return None
-        if use.kind == "page" and any(isinstance(node, _LOOPS) for node in way):
+        if use.kind == "page" and is_evaluated_again(way, around):
             return None  # cut into chunks: all of them are used
         kinds.append(use.kind)
     if kinds.count("page") > 1:
@@ -186,6 +188,28 @@ def ways_to(scope: ast.AST, name: str) -> Iterator[list[ast.AST]]:
         if declared or (isinstance(node, ast.Name) and node.id == name):
             yield way
         waiting += [[*way, child] for child in ast.iter_child_nodes(node)]
+
+
+def is_evaluated_again(way: Sequence[ast.AST], around: set[int]) -> bool:
+    """Tell whether the end of a way is evaluated several times for one value that it has.
+
+    That is in a loop or a function; not in what a loop iterates, which is asked for once.
+
+    Args:
+        way: The nodes from a scope to the place.
+        around: ``id()`` of the nodes around the place that makes the value: it is made anew there.
+    """
+    for at, node in enumerate(way[:-1]):
+        if not isinstance(node, _LOOPS) or id(node) in around:
+            continue
+        inner = way[at + 1]
+        if isinstance(node, (ast.For, ast.AsyncFor)) and inner is node.iter:
+            continue
+        first = node.generators[0] if isinstance(node, COMPREHENSIONS) else None
+        if first is not None and inner is first and way[at + 2] is first.iter:
+            continue
+        return True
+    return False
 
 
 def unwrapped(path: Sequence[ast.AST]) -> int:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from queryscope.detectors._advice import own_step, short
 from queryscope.detectors._loops import ISOLATION_VERBS, in_migration
+from queryscope.detectors.registry import Threshold
 from queryscope.trace.events import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from queryscope.detectors.registry import Case
     from queryscope.trace.events import Query, TemplateNode
     from queryscope.trace.repeats import Repeats
     from queryscope.trace.sets import Ask
 
+
+SAME_SET_MAX_ROWS = "same_set_max_rows"
+THRESHOLDS: Mapping[str, Threshold] = {
+    SAME_SET_MAX_ROWS: Threshold(1_000, "rows of a set from which parts of it may be cut again"),
+}
 
 _known: WeakKeyDictionary[Repeats, tuple[tuple[Ask, ...], ...]] = WeakKeyDictionary()
 """What is comparable in the Traces being judged: three detectors ask for it in turn."""
@@ -32,6 +39,29 @@ def comparable(case: Case) -> tuple[tuple[Ask, ...], ...]:
     if found is None:
         found = _known[case.repeats] = tuple(_comparable(case.repeats))
     return found
+
+
+def held(case: Case) -> Iterator[tuple[Query, Query]]:
+    """Yield (what fetched a set, what asked for one row of it after that), nothing written between.
+
+    Both were asked by one function of the user's, in one session and transaction, so that the row
+    is at hand. Without questions that are asked several times, and large sets, which may be gone.
+    """
+    pairs = case.repeats.members
+    texts = Counter((ask.query.statement, ask.conditions) for _, ask in pairs)
+    for whole, ask in pairs:
+        first, asked = whole.query, ask.query
+        if (
+            texts[asked.statement, ask.conditions] == 1
+            and asked.rows == 1
+            and asked.load is None
+            and 1 < (first.rows or 0) <= case.threshold(SAME_SET_MAX_ROWS)
+            and (first.session, first.transaction) == (asked.session, asked.transaction)
+            and function_of(first) == function_of(asked)
+            and all(_is_users(query) and _is_question(query) for query in (first, asked))
+            and case.repeats.unchanged(first, asked)
+        ):
+            yield first, asked
 
 
 def _comparable(repeats: Repeats) -> Iterator[tuple[Ask, ...]]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from queryscope.detectors import _loops
 from queryscope.detectors._loops import in_migration
+from queryscope.trace.events import Frame
+from queryscope.trace.expressions import methods_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from queryscope.detectors.finding import Confidence, Finding, Mend, Severity
     from queryscope.detectors.registry import Case
     from queryscope.trace.events import Query
+
+_PIECEWISE = frozenset(
+    {"aiterator", "iterator", "partitions", "stream", "stream_scalars", "yield_per"}
+)
 
 
 def _any(_: Query) -> bool:
@@ -89,3 +95,9 @@ def finding(
 def times(queries: list[Query]) -> str:
     """Return ``""`` for one statement, ``, 3 times`` for more."""
     return "" if len(queries) == 1 else f", {len(queries)} times"
+
+
+def in_pieces(query: Query) -> bool:
+    """Tell whether the line reads the rows in pieces, as far as its source shows."""
+    frames = [query.created, *(step for step in query.origin.steps if isinstance(step, Frame))]
+    return any(frame is not None and methods_at(frame) & _PIECEWISE for frame in frames[:3])

@@ -52,23 +52,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
+from queryscope.detectors import _loops, _sets
 from queryscope.detectors._openers import place
 from queryscope.detectors._sets import comparable, function_of, what
 from queryscope.detectors.finding import Mend
-from queryscope.detectors.registry import Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from queryscope.detectors.finding import Finding
-    from queryscope.detectors.registry import Case
+    from queryscope.detectors.registry import Case, Threshold
     from queryscope.trace.sets import Ask
 
 CODE = "QS203"
 NAME = "same-set-again"
 THRESHOLDS: Mapping[str, Threshold] = {
-    "same_set_max_rows": Threshold(1_000, "rows of a set from which parts of it may be cut again"),
+    **_sets.THRESHOLDS,
     **_loops.thresholds(_loops.CRITICAL_MIN_COUNT),
 }
 MAX_NAMED = 3
@@ -106,7 +105,7 @@ def _same(case: Case, asks: Sequence[Ask]) -> list[Ask]:
     if not whole.conditions and len({function_of(ask.query) for ask in found}) > 1:
         return []
     rows = whole.query.rows or 0
-    if rows > case.threshold("same_set_max_rows"):
+    if rows > case.threshold(_sets.SAME_SET_MAX_ROWS):
         found = [ask for ask in found if ask.whole]
     return found if len(found) > 1 and rows else []
 

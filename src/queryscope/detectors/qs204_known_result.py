@@ -4,7 +4,8 @@
 
 Finds SELECTs that cannot return a row, since their condition is false whatever the data hold (an
 empty IN list, as SQLAlchemy writes it, or `false()`) or their LIMIT is 0, and `exists()` of a set
-whose rows had been fetched before in the same session, with nothing written between.
+whose rows had been fetched before in the same session, with nothing written between. Then a single
+row that is asked for by its `id` in the function that has fetched the set it belongs to.
 
 ## Why it is bad
 
@@ -18,6 +19,7 @@ whose rows had been fetched before in the same session, with nothing written bet
     books = list(shop.books.all())
     if shop.books.filter().exists():
         ...
+    first = shop.books.get(pk=key)
 
 ## Use instead
 
@@ -25,23 +27,32 @@ whose rows had been fetched before in the same session, with nothing written bet
 
     if books:
         ...
+    first = {book.pk: book for book in books}[key]
+
+With SQLAlchemy `session.get(Book, key)` looks into the session's own rows first.
 
 ## Not flagged
 
 `NOT IN` of nothing, and conditions with an OR beside the false part, which may be true; a `LIMIT 0`
 of raw SQL, which asks for the names of columns; counts after the rows (QS207); rows that were
 written or locked meanwhile, sets with other filters or values, pages, and what only library code
-asked. Django sends nothing where a list is empty. Keys that are read off a related row instead of
-the row itself (`book.author.id`) are for read tracking to see, not for statements.
+asked. Of single rows those with columns that the set came without, of sets that another function,
+an earlier transaction or `iterator()` has fetched, or that have more than `same_set_max_rows`, and
+what is asked for again and again, as who waits for a change does. Django sends nothing where a list
+is empty. Keys that are read off a related row instead of the row itself (`book.author.id`) are for
+read tracking to see, not for statements.
 
 ## Settings
 
 - `critical_min_count` (statements, 10): from here on the finding is critical.
+- `same_set_max_rows` (rows of the set, 1,000): from here on single rows of it may be asked for.
 
 ## Source
 
 SQLAlchemy, "Empty IN Expressions":
-https://docs.sqlalchemy.org/en/20/core/operators.html#empty-in-expressions
+https://docs.sqlalchemy.org/en/20/core/operators.html#empty-in-expressions.
+"What does the Session do?":
+https://docs.sqlalchemy.org/en/20/orm/session_basics.html#what-does-the-session-do
 """
 
 from __future__ import annotations
@@ -49,25 +60,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from queryscope.detectors import _loops
-from queryscope.detectors._advice import own_step, position_of
+from queryscope.detectors import _loops, _sets
+from queryscope.detectors._advice import framework_of, own_step, position_of
 from queryscope.detectors._openers import place
 from queryscope.detectors._sets import comparable, function_of, what
-from queryscope.detectors._statements import by_line, times
+from queryscope.detectors._statements import by_line, in_pieces, times
 from queryscope.detectors.finding import Mend
 from queryscope.trace.clauses import clauses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from queryscope.detectors.finding import Finding
-    from queryscope.detectors.registry import Case
+    from queryscope.detectors.registry import Case, Threshold
     from queryscope.trace.events import Query
     from queryscope.trace.sets import Ask
 
 CODE = "QS204"
 NAME = "known-result"
-THRESHOLDS = _loops.thresholds(_loops.CRITICAL_MIN_COUNT)
+THRESHOLDS: Mapping[str, Threshold] = {
+    **_sets.THRESHOLDS,
+    **_loops.thresholds(_loops.CRITICAL_MIN_COUNT),
+}
 
 _RAW = frozenset({"cursor", "raw", "core", ""})
 _MAYBE_FALSE = re.compile(r"\b\d+\s*(?:=|!=|<>)\s*\d+\b|\bfalse\b", re.IGNORECASE)
@@ -89,6 +103,9 @@ def detect(case: Case) -> Iterator[Finding]:
             found.setdefault((lines, asked.shape.text), []).append((fetched, asked))
     for pairs in found.values():
         yield _after_rows(case, pairs)
+    for fetched, asked in _sets.held(case):
+        if not in_pieces(fetched):
+            yield _one_of_them(case, fetched, asked)
 
 
 def _cannot_return(query: Query) -> bool:
@@ -174,4 +191,28 @@ def _after_rows(case: Case, pairs: list[tuple[Query, Query]]) -> Finding:
         subject=what(fetched),
         origin=asked.origin,
         evidence={"why": "the rows were fetched before", "fetched at": place(fetched.origin)},
+    )
+
+
+def _one_of_them(case: Case, fetched: Query, asked: Query) -> Finding:
+    name = what(fetched)
+    sqlalchemy = framework_of(case.trace, asked) == "sqlalchemy"
+    return _loops.finding(
+        case,
+        [asked],
+        code=CODE,
+        name=NAME,
+        confidence="high",
+        message=(
+            f"{place(asked.origin)} asks for a row of {name} that {place(fetched.origin)} has "
+            f"fetched with {fetched.rows:,} rows."
+        ),
+        saved=1,
+        mend=Mend(
+            asked.origin.first,
+            f"session.get({name}, ...)" if sqlalchemy else "{row.pk: row for row in rows}[...]",
+            f"Take it from the rows that {place(fetched.origin)} has fetched.",
+        ),
+        subject=name,
+        evidence={"why": "the row was fetched before", "fetched at": place(fetched.origin)},
     )

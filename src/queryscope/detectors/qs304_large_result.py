@@ -47,18 +47,15 @@ from typing import TYPE_CHECKING
 from queryscope.detectors._advice import position_of
 from queryscope.detectors._openers import place
 from queryscope.detectors._sets import what
-from queryscope.detectors._statements import by_line, finding, times
+from queryscope.detectors._statements import by_line, finding, in_pieces, times
 from queryscope.detectors.finding import Mend
 from queryscope.detectors.registry import Threshold
-from queryscope.trace.events import Frame
-from queryscope.trace.expressions import methods_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from queryscope.detectors.finding import Finding, Severity
     from queryscope.detectors.registry import Case
-    from queryscope.trace.events import Query
 
 CODE = "QS304"
 NAME = "large-result"
@@ -67,9 +64,6 @@ THRESHOLDS: Mapping[str, Threshold] = {
 }
 CRITICAL_FACTOR = 10
 """Times the threshold from which on it is critical."""
-_PIECEWISE = frozenset(
-    {"aiterator", "iterator", "partitions", "stream", "stream_scalars", "yield_per"}
-)
 
 
 def detect(case: Case) -> Iterator[Finding]:
@@ -78,7 +72,7 @@ def detect(case: Case) -> Iterator[Finding]:
         return
     least = case.threshold("large_result_min_rows")
     for queries in by_line(case, each=lambda query: (query.rows or 0) >= least):
-        if _in_pieces(queries[0]):
+        if in_pieces(queries[0]):
             continue
         rows = max(query.rows or 0 for query in queries)
         asked_for = all(query.limit is not None for query in queries)
@@ -104,9 +98,3 @@ def detect(case: Case) -> Iterator[Finding]:
             subject=what(first),
             evidence={"rows": rows, "a limit was asked for": "yes" if asked_for else "no"},
         )
-
-
-def _in_pieces(query: Query) -> bool:
-    """Tell whether the line reads the rows in pieces, as far as its source shows."""
-    frames = [query.created, *(step for step in query.origin.steps if isinstance(step, Frame))]
-    return any(frame is not None and methods_at(frame) & _PIECEWISE for frame in frames[:3])

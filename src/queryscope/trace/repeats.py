@@ -12,14 +12,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from queryscope.trace.grouping import Grouping
-from queryscope.trace.sets import sets_of
+from queryscope.trace.sets import asks_of, members, several
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from queryscope.trace.events import Load, Query, Trace
     from queryscope.trace.repeat import Duplicate, Repeat
-    from queryscope.trace.sets import Ask
+    from queryscope.trace.sets import Ask, Wanted
 
 MAX_HOPS = 10
 """Loads followed from a row back to the statement that started them all."""
@@ -86,7 +86,16 @@ class Repeats:
     @cached_property
     def sets(self) -> tuple[tuple[Ask, ...], ...]:
         """The sets of rows that two or more statements asked for."""
-        return sets_of(self.lines, self._states)
+        return several(self._asks)
+
+    @cached_property
+    def members(self) -> tuple[tuple[Ask, Ask], ...]:
+        """What was fetched whole, each with an ask for one row of it by its key after that."""
+        return members(self._asks)
+
+    @cached_property
+    def _asks(self) -> Mapping[Wanted, list[Ask]]:
+        return asks_of(self.lines, self._states)
 
     @cached_property
     def lines(self) -> tuple[tuple[Query, ...], ...]:

@@ -8,6 +8,7 @@ is read once per distinct text.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_TEXTS = 50
 """Texts of one shape that are read: one that has more has its values written into it."""
+MAX_LOOKED_AT = 10
+"""Earlier asks for a set that are looked at for the one that fetched a row."""
 _VOLATILE = re.compile(r"\b(rand|random|nextval|uuid\w*|gen_random_uuid|pg_\w*lock\w*) \(")
 _FLIPPED = re.compile(r"\? = ([\w.]+)")
 KEYS = re.compile(r"on \(? ?(\w+)\.(\w+) = (\w+)\.(\w+) ?\)?")
@@ -52,20 +55,37 @@ class Ask(NamedTuple):
         return not self.probe and not self.limited
 
 
+class Base(NamedTuple):
+    """What a set is taken from, before its conditions."""
+
+    table: str
+    joins: tuple[tuple[str, str], ...]
+    grouping: str
+    distinct: bool
+
+
+class Wanted(NamedTuple):
+    """What tells one set from another."""
+
+    database: str
+    base: Base
+    conditions: frozenset[Condition]
+
+
 class _Filter(NamedTuple):
     """What one text filters by, before its parameters are known."""
 
     clauses: Clauses
     probe: str
     limited: bool
-    base: tuple[object, ...]
+    base: Base
     conditions: tuple[tuple[str, int, int], ...]
 
 
-def sets_of(
+def asks_of(
     lines: Iterable[Sequence[Query]], states: Mapping[int, tuple[int, int]]
-) -> tuple[tuple[Ask, ...], ...]:
-    """Return the sets that two or more statements were about, each with them in order.
+) -> Mapping[Wanted, list[Ask]]:
+    """Return the asks for each set in order, but for tables that one statement alone reads.
 
     Args:
         lines: The statements of a Trace, those of one text and place together.
@@ -81,7 +101,7 @@ def sets_of(
             for table in shape.reads:
                 texts[table].add(queries[0].statement)
                 sessions[table].update(query.session for query in queries)
-    found: dict[object, list[Ask]] = defaultdict(list)
+    found: dict[Wanted, list[Ask]] = defaultdict(list)
     seen: dict[str, set[str]] = defaultdict(set)
     for queries in candidates:
         first = queries[0]
@@ -91,11 +111,37 @@ def sets_of(
         seen[shape.text].add(first.statement)
         if len(seen[shape.text]) <= MAX_TEXTS:
             _sort_in(queries, states, found)
-    several = [asks for asks in found.values() if len(asks) > 1]
-    for asks in several:
+    for asks in found.values():
         asks.sort(key=_number)
-    several.sort(key=lambda asks: asks[0].query.number)
-    return tuple(map(tuple, several))
+    return found
+
+
+def several(asks: Mapping[Wanted, list[Ask]]) -> tuple[tuple[Ask, ...], ...]:
+    """Return the sets that two or more statements were about, each with them in order."""
+    found = [same for same in asks.values() if len(same) > 1]
+    found.sort(key=lambda same: same[0].query.number)
+    return tuple(map(tuple, found))
+
+
+def members(asks: Mapping[Wanted, list[Ask]]) -> tuple[tuple[Ask, Ask], ...]:
+    """Return (a set that was fetched whole, an ask for one row of it by its key after that).
+
+    The key is called ``id``, and the row was asked for with columns that the set came with.
+    """
+    found = []
+    for (database, base, conditions), alike in asks.items():
+        keys = [one for one in conditions if one[0] in (f"{base.table}.id = ?", "id = ?")]
+        others = asks.get(Wanted(database, base, conditions.difference(keys)))
+        if len(keys) != 1 or others is None:
+            continue
+        for ask in alike:
+            columns = set(ask.clauses.columns)
+            before = others[: bisect_left(others, ask.query.number, key=_number)]
+            for whole in reversed(before[-MAX_LOOKED_AT:]):
+                if whole.whole and columns <= set(whole.clauses.columns):
+                    found.append((whole, ask))
+                    break
+    return tuple(found)
 
 
 def _number(ask: Ask) -> int:
@@ -105,7 +151,7 @@ def _number(ask: Ask) -> int:
 def _sort_in(
     queries: Sequence[Query],
     states: Mapping[int, tuple[int, int]],
-    found: dict[object, list[Ask]],
+    found: dict[Wanted, list[Ask]],
 ) -> None:
     read = _filter(queries[0])
     if read is None:
@@ -113,7 +159,7 @@ def _sort_in(
     for query in queries:
         if query.number in states:
             conditions = _conditions(query, read)
-            key = query.database, read.base, conditions
+            key = Wanted(query.database, read.base, conditions)
             found[key].append(Ask(query, read.clauses, read.probe, read.limited, conditions))
 
 
@@ -134,7 +180,7 @@ def _filter(query: Query) -> _Filter | None:
         probe=probe,
         # exists() asks for one row, and means all.
         limited=asked.limited and probe != "exists",
-        base=(
+        base=Base(
             asked.table,
             tuple((join.kind, join.table) for join in joins),
             asked.grouping.text,

@@ -107,18 +107,26 @@ def test_batches_in_chunks_are_clean():
     check_clean(a_trace(books(1001), *chunks, mode="tests"))
 
 
-def test_walk_to_ancestors_is_clean():
-    """Each row is known only after the one before; no batch could serve them."""
+def walked(steps, recorded=True):
+    """Return a Trace of one row, and of so many steps from each row to the next."""
     walk = [
         a_query(
             operation="lazy",
             model="library.Category",
             parameters=(n,),
-            load=a_load("parent", owner="library.Category", parent=n, parent_query=n),
+            load=a_load(
+                "parent", owner="library.Category", parent=n, parent_query=n if recorded else None
+            ),
         )
-        for n in range(5)
+        for n in range(steps)
     ]
-    check_clean(a_trace(a_query(operation="get", model="library.Category"), *walk, mode="tests"))
+    return a_trace(a_query(operation="get", model="library.Category"), *walk, mode="tests")
+
+
+@pytest.mark.parametrize("steps", [2, 5, 9])
+def test_walk_to_ancestors_is_clean(steps):
+    """Each row is known only after the one before; no batch could serve them."""
+    check_clean(walked(steps))
 
 
 def test_same_row_asked_again_is_no_n_plus_one():
@@ -478,3 +486,12 @@ def test_fingerprint_is_stable_when_lines_and_rows_move():
     one = check_found(a_trace(books(), *loads(6)), "QS101")
     other = check_found(a_trace(books(), *loads(9, 3, origin=an_origin(48))), "QS101")
     assert one.fingerprint == other.fingerprint
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_long_walk_is_an_info(recorded):
+    """One recursive query would do; that it has to be walked, nobody knows."""
+    (finding,) = said(walked(10, recorded), "QS101")
+    assert (finding.severity, finding.confidence, finding.count) == ("info", "low", 10)
+    assert "library.Category.parent is walked from row to row" in finding.message
+    assert finding.mend.write == "WITH RECURSIVE ..."

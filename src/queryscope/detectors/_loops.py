@@ -160,7 +160,8 @@ def _per_parent(repeat: Repeat, case: Case) -> Confidence | None:
     if case.repeats.instances(repeat) < least:
         return None
     if load.relation not in ("column", "expired") and case.repeats.is_chain(repeat):
-        return None
+        # No batch could serve it, and ancestors are few: a long walk may want to be recursive.
+        return "low" if len(repeat.queries) >= case.threshold(CRITICAL_MIN_COUNT) else None
     if not repeat.site and case.repeats.rows_side_by_side(repeat) < least:
         # Asked by library code alone: only rows that lay side by side make it a loop, or the
         # loop of the user's that loaded them.

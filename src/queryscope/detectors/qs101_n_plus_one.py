@@ -38,14 +38,15 @@ The finding says which of them, with the whole path, and the line where the pare
 - fewer parent rows than the threshold: the page of one object with a few lazy reads;
 - several calls of a helper: each call is a place of its own;
 - batches: prefetch, select-in, in chunks, too, and fetch modes that load for all peers;
-- a walk from one row up to its ancestors: each row is known only after the one before;
+- a walk from one row up to its ancestors: each row is known only after the one before. From
+  `critical_min_count` steps on it is an `info`: a recursive query reads them with one statement;
 - look-ups of content types, which Django caches for the life of the process;
 - loops in data migrations.
 
 ## Settings
 
 - `n_plus_one_min_parents` (parent rows): 2 in tests, 3 in development, 5 in production.
-- `critical_min_count` (statements, 10): from here on the finding is critical.
+- `critical_min_count` (statements, 10): from here on the finding is critical, and a walk is named.
 
 ## Source
 
@@ -53,6 +54,8 @@ Django, "Database access optimization":
 https://docs.djangoproject.com/en/5.2/topics/db/optimization/#retrieve-everything-at-once-if-you-know-you-will-need-it.
 SQLAlchemy, "Relationship Loading Techniques":
 https://docs.sqlalchemy.org/en/20/orm/queryguide/relationships.html.
+PostgreSQL, "Recursive Queries":
+https://www.postgresql.org/docs/current/queries-with.html#QUERIES-WITH-RECURSIVE.
 """
 
 from __future__ import annotations
@@ -61,12 +64,14 @@ from typing import TYPE_CHECKING
 
 from queryscope.detectors import _loops, _words
 from queryscope.detectors._advice import TO_ONE, eager_load
+from queryscope.detectors.finding import Mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from queryscope.detectors.finding import Finding
     from queryscope.detectors.registry import Case
+    from queryscope.trace.repeat import Repeat
 
 CODE = "QS101"
 NAME = "n-plus-one"
@@ -82,7 +87,10 @@ def detect(case: Case) -> Iterator[Finding]:
         queries = verdict.queries
         rows = verdict.parents or len(queries)
         how = "loaded once per row"
-        if load.batched:
+        walk = case.repeats.is_chain(repeat)
+        if walk:
+            how = "walked from row to row"
+        elif load.batched:
             how = "loaded in batches of one row"
         elif repeat.narrowed:
             how = "queried once per row"
@@ -98,8 +106,18 @@ def detect(case: Case) -> Iterator[Finding]:
                 f"{_words.around(case, verdict)}."
             ),
             saved=len(queries) - (not joined),
-            mend=eager_load(case.trace, case.repeats, repeat),
+            mend=_recursive(repeat) if walk else eager_load(case.trace, case.repeats, repeat),
             subject=repeat.relation,
             origin=repeat.origin,
             evidence=_words.evidence_of(case, verdict),
         )
+
+
+def _recursive(repeat: Repeat) -> Mend:
+    """Return how to read what a walk leads to: no eager load knows its length."""
+    loop = _words.loop_position(repeat.loop, repeat.origin)
+    return Mend(
+        loop,
+        "WITH RECURSIVE ...",
+        "Read all steps with one recursive query, or keep the path with the row.",
+    )

@@ -7,6 +7,7 @@ import pytest
 from queryscope.detectors._openers import call_towards, place, share, step_in
 from queryscope.trace.events import NOWHERE
 from tests.builders import a_frame, a_node, an_origin
+from tests.detectors.judging import Source
 
 VIEW = an_origin(20)
 
@@ -86,6 +87,34 @@ def test_share_of_one_line_with_itself_moves_it_out():
     assert (
         share(VIEW, VIEW, "session").how == "Open the session once, before the loop, and reuse it."
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "in_loop"),
+    [
+        ("for one in ask():\n        open()", True),
+        ("while more():\n        with open() as session:\n            pass", True),
+        ("return [open() for one in ask()]", True),
+        ("for one in open():\n        pass", False),
+        ("while True:\n        try: return open()\n        except OSError: pass", False),
+        ("for one in ask():\n        pass\n    open()", False),
+    ],
+    ids=["for", "while", "comprehension", "iterated", "retried", "after it"],
+)  # fmt: skip
+def test_share_in_a_loop_of_the_function_moves_it_before(tmp_path, body, in_loop):
+    """Not to the caller, which has no loop."""
+    source = Source(tmp_path, f"def view():\n    {body}\n")
+    opener = an_origin(source.frame("open()"), 31)
+    mend = share(opener, opener, "session")
+    assert mend.at == (opener.steps[0] if in_loop else opener.steps[1])
+    assert ("before the loop" in mend.how) == in_loop
+
+
+def test_share_by_two_callers_of_a_loop_is_theirs(tmp_path):
+    """Each of them may have turned once."""
+    source = Source(tmp_path, "def helper():\n    for one in ask():\n        open()\n")
+    one, other = (an_origin(source.frame("open()"), line) for line in (31, 35))
+    assert share(one, other, "session").at.line == 35
 
 
 def test_share_without_lines_says_nothing():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.detectors.finding import Mend
 from queryscope.trace.events import Frame, TemplateNode
+from queryscope.trace.loops import loop_at
 
 if TYPE_CHECKING:
     from queryscope.trace.connections import Checkout
@@ -101,7 +102,7 @@ def share(outer: Origin, inner: Origin, what: str, *, later: bool = False) -> Me
     if not frames:
         return None
     if outer.first == inner.first:
-        if len(frames) == 1:
+        if len(frames) == 1 or _turns_here(outer, inner):
             return Mend(frames[0], what, f"Open the {what} once, before the loop, and reuse it.")
         return Mend(
             frames[1],
@@ -122,6 +123,14 @@ def share(outer: Origin, inner: Origin, what: str, *, later: bool = False) -> Me
         f"{handed} into {call.function}(), and use it at {place(inner)} instead of opening "
         "another.",
     )
+
+
+def _turns_here(outer: Origin, inner: Origin) -> bool:
+    """Tell whether one line opened both on one way, in a loop of its own function."""
+    if outer.steps != inner.steps or outer.frame is None:
+        return False
+    loop = loop_at(outer.frame)
+    return loop is not None and not loop.once
 
 
 def milliseconds(duration_ns: int) -> float:

@@ -57,7 +57,7 @@ class Watcher(ABC):
     def block(self) -> AbstractContextManager[list[Said]]:
         """Record a block."""
 
-    def reports(self, seen: Sequence[list[Said]], *, timed: bool, url: str) -> list[Report]:  # noqa: ARG002 - ours
+    def reports(self, seen: Sequence[list[Said]], **_ours: Any) -> list[Report]:
         """Return what was said about each block: a report for each code that it may mean."""
         return [
             Report(code, "warning", one.text)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Kind = Literal["dirty", "repaired", "innocent"]
 Way = Literal["call", "get", "post"]
@@ -52,6 +52,8 @@ class Scenario:
         at_least: Rows from which on the verdict holds; with fewer it is not tried.
         times: Requests made, one after the other; what is said of any of them, or of all
             together, counts.
+        between: Called between two of them when nobody watches: what others do meanwhile.
+        settings: Thresholds of its own, by name: what nobody can know but the user.
         group: The file that it stands in.
         mends: File and line of each place that is right to mend; empty: not judged.
     """
@@ -72,6 +74,8 @@ class Scenario:
     writes: bool = False
     at_least: int = 0
     times: int = 1
+    between: Callable[[], Any] | None = None
+    settings: Mapping[str, float] = field(default_factory=dict)
     group: str = ""
     mends: frozenset[tuple[str, int]] = frozenset()
 
@@ -121,7 +125,7 @@ def dirty(code: str, **more: Any) -> Callable[[F], F]:
 def repaired(twin: Callable[..., Any], **more: Any) -> Callable[[F], F]:
     """Declare that a function answers as ``twin`` does, without what is wrong with it."""
     wrong = _known[f"{_orm(twin)}.{twin.__name__}"]
-    names = ("way", "served_by", "after", "writes", "at_least", "times")
+    names = ("way", "served_by", "after", "writes", "at_least", "times", "between", "settings")
     kept = {name: getattr(wrong, name) for name in names}
     return _declared("repaired", wrong.code, {**kept, "twin": wrong.name, **more})
 

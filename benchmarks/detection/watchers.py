@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
 PATIENCE = {
@@ -68,19 +68,22 @@ class Queryscope:
 
         return profile(endpoint, kind="request")
 
-    def reports(self, seen: Sequence[Any], *, timed: bool, url: str) -> list[Report]:
+    def reports(
+        self, seen: Sequence[Any], *, timed: bool, url: str, settings: Mapping[str, float]
+    ) -> list[Report]:
         """Return what is said about each block that has ended, and about all of them together.
 
         Args:
             seen: What ``watch`` gave.
             timed: The scenario is about time: idle connections count.
             url: Where the database is, for scenarios whose code needs its plans; else ``""``.
+            settings: Thresholds of the scenario's own.
         """
         from queryscope.detectors.registry import judge_all, judge_traffic
         from queryscope.detectors.traffic import Traffic
         from queryscope.trace import guard
 
-        chosen = PATIENCE if timed else FOR_EVER
+        chosen = {**(PATIENCE if timed else FOR_EVER), **settings}
         findings = [item for one in seen for item in judge_all(one.trace, chosen=chosen)]
         if len(seen) > 1:
             findings += judge_traffic(Traffic.of([one.trace for one in seen], chosen))

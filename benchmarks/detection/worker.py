@@ -83,17 +83,25 @@ def _settled(
     """Run a scenario; again, while a code of time is said that is not wanted."""
     shelf.prepare(size)
     shelf.stale = scenario.writes
-    runs = list(each(partial(shelf.run, scenario, watcher), range(scenario.times)))
+    runs = list(each(partial(_turn, shelf, scenario, watcher), range(scenario.times)))
     true = {scenario.code, *scenario.accept, *scenario.also}
     reports = watcher.reports(
         [seen for seen, _ in runs],
         timed=bool(TIMED & true),
         url=shelf.url if scenario.code in PLANNED else "",
+        settings=scenario.settings,
     )
     unwanted = TIMED if scenario.kind != "dirty" else TIMED - true
     if tries > 1 and unwanted & {report.code for report in reports}:
         return _settled(shelf, watcher, size, scenario, tries - 1)
     return reports, runs[-1][1]
+
+
+def _turn(shelf: Shelf, scenario: Scenario, watcher: Any, turn: int) -> tuple[Any, Any]:
+    """Make one of the requests of a scenario; return what was seen and its answer."""
+    if turn and scenario.between is not None:
+        scenario.between()
+    return shelf.run(scenario, watcher, turn)
 
 
 PLANNED = {"QS310", "QS312", "QS317", "QS401", "QS402", "QS403", "QS404", "QS405"}

@@ -62,6 +62,18 @@ def make_tables():
     session = client.session.session_key
 
 
+def more_books(number=120):
+    """Make further books, as others do between two requests."""
+    first = Book.objects.count() + 1
+    Book.objects.bulk_create(
+        [
+            Book(pk=i, title=f"title {i}", isbn=f"isbn-{i}", author_id=1, publisher_id=1, price=10,
+                 summary="s")
+            for i in range(first, first + number)
+        ]
+    )  # fmt: skip
+
+
 @transaction.atomic
 def fill(size):
     """Make the rows of a size, in place of all there were."""

@@ -10,6 +10,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Upper
 from django.http import HttpResponse, JsonResponse
 
+from benchmarks.detection.django_shelf import data
 from benchmarks.detection.django_shelf.models import (
     Author,
     Book,
@@ -654,10 +655,10 @@ def few_rows_filtered():
     return [b.title for b in Book.objects.filter(pk__lte=5) if b.cheaper_than(12)]
 
 
-@dirty("QS303", table="book", at_least=50)
+@dirty("QS303", table="book", times=3, between=data.more_books, writes=True)
 def grows_with_the_table():
-    """Nothing bounds it; one run at one size cannot tell."""
-    return [(b.pk, b.title, b.isbn) for b in Book.objects.all()]
+    """Nothing bounds it, and others write meanwhile."""
+    return [(b.pk, b.title, b.isbn) for b in Book.objects.order_by("pk")]  # mend
 
 
 @repaired(grows_with_the_table)
@@ -669,14 +670,19 @@ def bounded_pages():
     return found
 
 
-@innocent("QS303")
+@innocent("QS303", times=3, between=data.more_books, writes=True)
 def bounded_by_limit():
     return [(b.pk, b.title) for b in Book.objects.order_by("pk")[:20]]
 
 
-@innocent("QS303")
+@innocent("QS303", times=3, between=data.more_books, writes=True)
 def bounded_by_parent():
     return [r.stars for r in Book.objects.get(pk=1).reviews.all()]
+
+
+@innocent("QS303", times=3, between=data.more_books, writes=True)
+def read_in_aggregate():
+    return Book.objects.aggregate(total=Sum("price"))["total"]
 
 
 @dirty("QS304", table="reading", also=("QS301", "QS302", "QS303", "QS305"))

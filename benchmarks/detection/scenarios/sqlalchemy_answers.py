@@ -525,6 +525,37 @@ def few_rows_filtered():
         ]
 
 
+@dirty("QS303", table="book", times=3, between=data.more_books, writes=True)
+def grows_with_the_table():
+    """Nothing bounds it, and others write meanwhile."""
+    with Session() as session:
+        books = session.scalars(select(Book).order_by(Book.id))  # mend
+        return [(book.id, book.title, book.isbn) for book in books]  # mend
+
+
+@repaired(grows_with_the_table)
+def bounded_pages():
+    with Session() as session:
+        found, last = [], 0
+        by_key = select(Book).order_by(Book.id).limit(100)
+        while page := session.scalars(by_key.where(Book.id > last)).all():
+            found += [(book.id, book.title, book.isbn) for book in page]
+            last = page[-1].id
+        return found
+
+
+@innocent("QS303", times=3, between=data.more_books, writes=True)
+def first_page_of_many():
+    with Session() as session:
+        return session.scalars(select(Book.title).order_by(Book.id).limit(20)).all()
+
+
+@innocent("QS303", times=3, between=data.more_books, writes=True)
+def table_that_stays():
+    with Session() as session:
+        return session.execute(select(Option.name, Option.value).order_by(Option.id)).all()
+
+
 @dirty("QS304", table="reading", accept=("QS305",), also=("QS301", "QS303"))
 def thousands_of_rows():
     with Session() as session:

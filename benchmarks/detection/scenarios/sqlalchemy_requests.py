@@ -620,7 +620,7 @@ def logged_twice():
     return found
 
 
-@dirty("QS512")
+@dirty("QS512", settings={"pool_processes": 100, "server_max_connections": 100})
 def pool_above_the_limit():
     """A hundred workers with such a pool each want more than any server admits."""
     with data.engines["leaking"].connect() as connection:
@@ -633,13 +633,13 @@ def pool_of_one():
         return connection.scalar(select(func.count()).select_from(Book))
 
 
-@innocent("QS512")
+@innocent("QS512", settings={"pool_processes": 100, "server_max_connections": 100})
 def without_a_pool_at_all():
     with data.engines["plain"].connect() as connection:
         return connection.scalar(select(func.count()).select_from(Book))
 
 
-@innocent("QS512")
+@innocent("QS512", settings={"pool_processes": 6, "server_max_connections": 100})
 def pool_within_the_limit():
     with Session() as session:
         return _count(session, Book)

@@ -61,6 +61,28 @@ def make_tables() -> None:
             connection.execute(insert(Reading), rows)
 
 
+def more_books(number: int = 120) -> None:
+    """Make further books, as others do between two requests."""
+    books = Base.metadata.tables["book"]
+    with engine.begin() as connection:
+        first = (connection.scalar(select(func.count()).select_from(books)) or 0) + 1
+        rows = [
+            {
+                "id": i,
+                "title": f"title {i}",
+                "isbn": f"isbn-{i}",
+                "status": "ready",
+                "price": 10,
+                "summary": "s",
+                "blurb": "b",
+                "author_id": 1,
+                "publisher_id": 1,
+            }
+            for i in range(first, first + number)
+        ]
+        connection.execute(insert(books), rows)
+
+
 def fill(size: int) -> None:
     """Make the rows of a size, in place of all there were."""
     numbers = range(1, size + 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from benchmarks.detection.watchers import SETTINGS
+
 
 async def get(app: Any, path: str) -> bytes:
     """Make a GET request, read the answer to its end, and return its body.
@@ -42,4 +44,4 @@ def _watched(app: Any) -> Any:
         from queryscope import asgi
     except ImportError:  # a peer's environment
         return app
-    return asgi.Middleware(app)
+    return asgi.Middleware(app, SETTINGS)

@@ -28,6 +28,17 @@ SLOW = {"slow_statement_ms": 500}
 """As in production: scenarios of slow statements wait longer."""
 
 
+SETTINGS = {
+    "mode": "tests",
+    "recording": "full",
+    "console": False,
+    "store": False,
+    "keep_values": True,  # a plan depends on them
+    **PATIENCE,
+}
+"""Of ours, as in tests; whoever puts settings in force while scenarios run has to give these."""
+
+
 class Report(NamedTuple):
     """One thing said about a scenario.
 
@@ -57,9 +68,7 @@ class Queryscope:
         from queryscope import adapters, runtime
 
         self.orm = orm
-        settings = {"mode": "tests", "recording": "full", "console": False, "store": False}
-        settings["keep_values"] = True  # a plan depends on them
-        runtime.configure({**settings, **PATIENCE}, source="benchmark", debug=False)
+        runtime.configure(SETTINGS, source="benchmark", debug=False)
         adapters.install()
 
     def watch(self, endpoint: str) -> AbstractContextManager[Any]:
@@ -92,6 +101,8 @@ class Queryscope:
         reports = [_report(finding) for finding in findings]
         if guard.failures():
             raise RuntimeError(f"hooks failed: {guard.failures()}")
+        if any(one.trace.recording != "full" or one.trace.mode != "tests" for one in seen):
+            raise RuntimeError("other settings were put in force")
         return reports
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from benchmarks.detection.watchers import PATIENCE
+from benchmarks.detection.watchers import SETTINGS
 
 DATABASES = json.loads(os.environ["DETECTION_DATABASES"])
 SECRET_KEY = "not-a-secret"  # noqa: S105 - nothing is served to anybody
@@ -48,12 +48,4 @@ TEMPLATES = [
         },
     }
 ]
-QUERYSCOPE = {
-    "mode": "tests",
-    "recording": "full",
-    "console": False,
-    "store": False,
-    "viewer": False,
-    "keep_values": True,
-    **PATIENCE,
-}
+QUERYSCOPE = {**SETTINGS, "viewer": False}

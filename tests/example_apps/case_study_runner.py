@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,23 @@ os.chdir(os.environ["CASE_STUDY_WORK"])
 TRIES = 4
 HELD_IDLE_MS = 15
 """A fast machine builds the answer in less than the 50 ms from which on it is worth a word."""
+NEW_LOCATIONS = 25
+"""Locations that others add between two requests to a listing."""
+
+
+def grow():
+    """Add locations that are like the first ones, on a connection of its own."""
+    file = os.environ["DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file)) as database:
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        (table,) = [name for (name,) in tables if name in ("location", "booking_location")]
+        columns = [column for _, column, *_ in database.execute(f"PRAGMA table_info({table})")]
+        kept = ", ".join(column for column in columns if column != "id")
+        database.execute(
+            f"INSERT INTO {table} ({kept}) SELECT {kept} FROM {table} WHERE active LIMIT ?",
+            (NEW_LOCATIONS,),
+        )
+        database.commit()
 
 
 def position(step):
@@ -59,7 +78,9 @@ def main():
         # The quietest of a few: on a busy machine a process that waits for its turn holds its
         # connection idle, and queryscope says so.
         tries = []
-        for _ in range(TRIES):
+        for turn in range(TRIES):
+            if turn and path.endswith("/discovery"):
+                grow()
             status, headers, _ = call(app, path)
             found.flush()
             tries.append(found.ring.find(headers["X-Queryscope-Trace"]))

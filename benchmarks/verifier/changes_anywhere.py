@@ -89,10 +89,6 @@ AROUND = {
         "def NAME(session, who, asked):\n    status, data = inner_NAME(session, who, asked)\n"
         '    return status, {**data, "ok": True} if isinstance(data, dict) else [*data, None]',
     ),
-    "empty dropped": (
-        "def NAME(session, who, asked):\n    status, data = inner_NAME(session, who, asked)\n"
-        "    return (status, data) if data else (204, data)",
-    ),
 }
 """Class to functions around the right one, which is called ``inner_NAME`` then."""
 
@@ -112,3 +108,9 @@ MODULE = {
 """Class to lines at the end of the module of a right rewrite."""
 
 COMMENT = "# Each row asks for its own: batch it."
+
+
+def seen(change: str, function: str) -> bool:
+    """Tell whether a change of 403, or of a ValueError, can be seen: does the view have one."""
+    raises = "number(" in function or "amount(" in function
+    return ("403" not in change or "403" in function) and ("ValueError" not in change or raises)

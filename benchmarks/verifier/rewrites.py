@@ -166,6 +166,8 @@ def _anywhere(
     arguments = best.partition("(")[2].partition(")")[0]
     for kind, ones in changes_anywhere.AROUND.items():
         for at, around in enumerate(ones):
+            if not changes_anywhere.seen(around, best):
+                continue
             text = around.replace("NAME", view)
             if orm == "django":
                 text = text.replace("session, who", "who").replace(

@@ -29,6 +29,9 @@ def judged(before, after, path="shop.py", **more):
         ("", "def f(rows):\n    found = []\n    found.append(1)\n    return found\n"),
         ("import os\nx = os.environ['A']\n", "import os\ny = os.environ['A']\n"),
         ("", "class A:\n    def f(self):\n        self.rows = 1\n"),
+        ("", "try:\n    f()\nexcept ValueError:\n    pass\n"),
+        ("", "try:\n    f()\nexcept Exception:\n    close()\n    raise\n"),
+        ("try:\n    f()\nexcept:\n    pass\n", "try:\n    g()\nexcept:\n    pass\n"),
     ],
 )
 def test_innocent_change_passes(before, after):
@@ -56,6 +59,9 @@ def test_innocent_change_passes(before, after):
         ("def f():\n    f.kept = 1\n", "module-state"),
         ("x = None\ndef f():\n    global x\n    x = 1\n", "module-state"),
         ("from django.core.cache import cache\ndef f():\n    cache.set('a', 1)\n", "module-state"),
+        ("try:\n    f()\nexcept Exception:\n    pass\n", "swallowed-errors"),
+        ("try:\n    f()\nexcept:\n    pass\n", "swallowed-errors"),
+        ("try:\n    f()\nexcept (ValueError, Exception) as e:\n    log(e)\n", "swallowed-errors"),
         ("import threading\n", "imports"),
         ("from subprocess import run\n", "imports"),
     ],

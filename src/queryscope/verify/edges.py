@@ -54,10 +54,14 @@ def texts_for(
     yield "0"
     yield from others[:1]
     sample = recorded if recorded is not None else next(iter(others), "")
+    numeric = bool(_INTEGER.fullmatch(sample) or _NUMBER.fullmatch(sample))
+    if numeric:
+        yield "abc"  # an error that a patch may swallow
     yield "-1"
+    if numeric:
+        yield str(HUGE)
     numbers = [one for one in literals if isinstance(one, (int, float))][:LITERALS_AT_MOST]
     words = [one for one in literals if isinstance(one, str)][:LITERALS_AT_MOST]
-    numeric = bool(_INTEGER.fullmatch(sample) or _NUMBER.fullmatch(sample))
     unknown = not sample
     if numeric or unknown:
         yield from map(_spelled, numbers)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 BASES = 3
 """Recorded requests of an endpoint that are varied: the first of each set of parameters."""
-FIRST_RANKS = 4
-"""Edge values of every parameter that come before pairs: absent, empty, zero, another valid one."""
+FIRST_RANKS = 5
+"""Edge values of every parameter that come before pairs: absent, empty, zero, another valid one,
+and for a number what is none."""
 MOST_PAIRS = 60
 """Combinations of classes; 13 parameters of four classes take 36."""
 PAGES = 8

@@ -51,6 +51,7 @@ RISKY_IMPORTS = frozenset(
         "random", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading",
     }
 )  # fmt: skip
+BROAD = frozenset({"Exception", "BaseException"})
 JUDGES = ("pyproject.toml", "conftest.py")
 """Files that decide how a patch is judged."""
 WHAT = {
@@ -58,6 +59,7 @@ WHAT = {
     "clock": "reads a clock",
     "module-state": "keeps values from one request to the next",
     "imports": "imports",
+    "swallowed-errors": "passes over any error",
 }
 
 
@@ -175,6 +177,14 @@ def _traits(source: str) -> Iterator[tuple[str, str]]:
                 called = decorator.func if isinstance(decorator, ast.Call) else decorator
                 if _spelled(called, names).rpartition(".")[2] in CACHES:
                     yield "module-state", f"@{ast.unparse(called)} of {node.name}"
+        elif isinstance(node, ast.ExceptHandler):
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            broad = any(kind is None or _spelled(kind, names) in BROAD for kind in kinds)
+            if broad and not any(isinstance(one, ast.Raise) for one in ast.walk(node)):
+                yield (
+                    "swallowed-errors",
+                    f"except {ast.unparse(node.type) if node.type else ''}".strip(),
+                )
         elif isinstance(node, ast.Global):
             yield from (("module-state", f"global {name}") for name in node.names)
         elif isinstance(node, ast.Import):

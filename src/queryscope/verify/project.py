@@ -20,7 +20,7 @@ TIME_LIMIT_S = 300.0
 MEMORY_LIMIT_MIB = 4_096
 """Address space of one child: threads and native libraries count in it, used or not."""
 CONTRACTS = "contracts"
-ALLOWANCES = ("clock", "environment", "module-state", "imports")
+ALLOWANCES = ("clock", "environment", "module-state", "imports", "swallowed-errors")
 """What a patch may not bring along unless ``allow`` names it; see ``policy``."""
 _APP = re.compile(r"[\w.]+:[\w.]+(\(\))?\Z")
 _SCHEMES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")

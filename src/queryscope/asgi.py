@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from queryscope import requests
+from queryscope import capture, requests
 from queryscope.trace import codes, endpoint, guard, tasks
 from queryscope.trace.facts import clock
 from queryscope.trace.scope import ACTIVE, Scope, active
@@ -104,6 +104,8 @@ class Middleware(requests.Wrapper):
                 await self.app(scope, receive, send)
                 return
             response = _Response(found, recorder, scope, send)
+            if found.captures:
+                receive = capture.of_asgi(environ, scope, receive)
             try:
                 await self.app(scope, receive, response.send)
             except BaseException as error:

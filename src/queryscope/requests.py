@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from queryscope import adapters
 from queryscope import runtime as runtimes
+from queryscope.capture import captured
 from queryscope.runtime import Runtime, viewer_path
 from queryscope.trace import guard
 from queryscope.trace.answer import OpenAnswer
@@ -179,7 +180,8 @@ def end(
         url = ""
         if runtime.viewer:
             url = f"{_base_url(environ)}{viewer_path(runtime, recorder.id)}"
-        runtime.finished(recorder, url)
+        request = captured(environ, recorder) if runtime.captures else None
+        runtime.finished(recorder, url, request)
     except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
         guard.caught(failure, "request.end")
 

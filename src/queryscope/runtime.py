@@ -13,7 +13,7 @@ from queryscope.detectors import registry
 from queryscope.detectors.registry import Judged
 from queryscope.errors import QueryscopeError
 from queryscope.policy.decisions import settled
-from queryscope.settings import RUN_VARIABLE, STORE_VARIABLE, Mode, Settings
+from queryscope.settings import CAPTURE_VARIABLE, RUN_VARIABLE, STORE_VARIABLE, Mode, Settings
 from queryscope.store import fork
 from queryscope.trace import codes, guard
 from queryscope.trace.freeze import freeze
@@ -33,12 +33,18 @@ if TYPE_CHECKING:
 class Finished:
     """A closed Recorder on its way to the sinks; frozen and judged once, by whoever asks first."""
 
-    __slots__ = ("_judged", "_lock", "key", "recorder", "thresholds", "url")
+    __slots__ = ("_judged", "_lock", "key", "recorder", "request", "thresholds", "url")
 
     def __init__(
-        self, recorder: Recorder, key: bytes, thresholds: Mapping[str, float], url: str = ""
+        self,
+        recorder: Recorder,
+        key: bytes,
+        thresholds: Mapping[str, float],
+        url: str = "",
+        request: tuple[str, str] | None = None,
     ) -> None:
         """Take a closed Recorder; nothing is computed yet."""
+        self.request = request
         self.recorder: Recorder | None = recorder
         self.key = key
         self.thresholds = thresholds
@@ -65,6 +71,7 @@ class Runtime:
     Nothing is opened or started before the first Trace ends.
 
     Attributes:
+        captures: Whether whole requests are kept.
         unstored: Traces that could not be judged, or that the store was to take and could not;
             the guard counts a failed batch once, however many were in it.
         tally: The Recorders under way, and how many ended without a Trace.
@@ -83,6 +90,8 @@ class Runtime:
         self.keep_values = (
             development and self.viewer if settings.keep_values is None else settings.keep_values
         )
+        asked = settings.capture_requests or (mode == "tests" and CAPTURE_VARIABLE in os.environ)
+        self.captures = asked and mode != "production"
         self.store_path = os.environ.get(STORE_VARIABLE) or settings.store_path
         self._lock = threading.Lock()
         self._ring: Ring | None = None
@@ -134,14 +143,17 @@ class Runtime:
         self.tally.begin(made)
         return made
 
-    def finished(self, recorder: Recorder, url: str = "") -> Finished:
+    def finished(
+        self, recorder: Recorder, url: str = "", request: tuple[str, str] | None = None
+    ) -> Finished:
         """Send a closed Recorder to the sinks; a nested one goes with its outer one.
 
         Args:
             recorder: A closed Recorder.
             url: Where the viewer shows its report, for the console line.
+            request: Endpoint and text of the captured request, None where none was.
         """
-        done = Finished(recorder, self.key, self.settings.thresholds, url)
+        done = Finished(recorder, self.key, self.settings.thresholds, url, request)
         if recorder.outer is None or recorder.outer.closed:
             self.writer.put(done)
         self.tally.settle(recorder)
@@ -178,6 +190,20 @@ class Runtime:
                 self._print(judged, done.url)
         if kept:
             self._write(kept)
+        requests = [done.request for done in batch if done.request is not None]
+        if requests:
+            self._keep(requests)
+
+    def _keep(self, requests: list[tuple[str, str]]) -> None:
+        """Write captured requests."""
+        kind = import_module("queryscope.store.captured").Captured
+        try:
+            store = self.store
+            if store is not None:
+                store.keep_requests([kind(*one) for one in requests])
+        except QueryscopeError as error:
+            guard.count(error, "store")
+            self._store_error = str(error)
 
     def _tell_lost(self, recorder: Recorder | None) -> None:
         """Let a Trace say how many of this process were lost since the last one that said so."""

@@ -21,6 +21,10 @@ STORE_VARIABLE = "QUERYSCOPE_STORE"
 """Environment variable with the store's path, set by ``queryscope run --store``; it overrides
 ``store_path``."""
 
+CAPTURE_VARIABLE = "QUERYSCOPE_CAPTURE"
+"""Environment variable that ``pytest --contract-capture`` sets: in tests it stands for
+``capture_requests``."""
+
 NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -55,6 +59,8 @@ class Settings:
         user_packages: Top-level packages that are the user's although installed as libraries.
         library_packages: Top-level packages that are libraries although they lie in the project.
         ignore_paths: URL path prefixes that are not recorded.
+        capture_requests: Keep whole requests in the store for `queryscope contract record
+            --captured`, without credentials; in development and tests, never in production.
         thresholds: Thresholds of detectors by name; ``queryscope rule CODE`` lists them.
     """
 
@@ -79,6 +85,7 @@ class Settings:
     user_packages: tuple[str, ...] = ()
     library_packages: tuple[str, ...] = ()
     ignore_paths: tuple[str, ...] = ()
+    capture_requests: bool = False
     thresholds: Mapping[str, float] = field(default_factory=lambda: NO_THRESHOLDS)
 
     @classmethod
@@ -111,7 +118,7 @@ class Settings:
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {"mode": get_args(Mode), "recording": get_args(Recording)}
-_BOOLEANS = {"enabled"}
+_BOOLEANS = {"enabled", "capture_requests"}
 _OPTIONAL_BOOLEANS = {"viewer", "console", "headers", "keep_values", "reads", "store"}
 _COUNTS = {
     "ring_traces",

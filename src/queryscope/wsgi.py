@@ -6,7 +6,7 @@ import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from queryscope import requests
+from queryscope import capture, requests
 from queryscope.trace import codes, guard
 from queryscope.trace.facts import clock
 from queryscope.trace.scope import ACTIVE, Scope
@@ -81,6 +81,8 @@ class Middleware(requests.Wrapper):
     ) -> Iterable[bytes]:
         """Answer one request inside its Recorder."""
         environ["queryscope.recorder"] = recorder
+        if found.captures:
+            capture.of_wsgi(environ)
 
         def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             try:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from queryscope.cli.contract import add_requests, contracts_of, requests_of
+from queryscope.cli.asked import add_requests, requests_of
+from queryscope.cli.contract import contracts_of
 from queryscope.cli.counts import count_from_one
 from queryscope.cli.recorded import write_text
 from queryscope.errors import QueryscopeError
@@ -65,10 +66,6 @@ def run(options: argparse.Namespace) -> int:
     """Judge a patch: 0 proved, 1 refused, 3 inconclusive."""
     found = project.load(Path(options.project))
     change = _change(found.root, options)
-    requests = requests_of(found, options)
-    if not requests:
-        contracts = recorded.read(contracts_of(found))
-        requests = {one.endpoint: list(one.requests) for one in contracts}
     ledger = Ledger(Path(options.store).parent / FILE)
     with RunFolder() as folder:
         bench = Bench(found, folder, change.base)
@@ -77,6 +74,10 @@ def run(options: argparse.Namespace) -> int:
         proposal = patch.from_diff(change.diff, source, origin=change.origin)
         for note in change.notes:
             _say(note)
+        requests = requests_of(bench, options)
+        if not requests:
+            contracts = recorded.read(contracts_of(found))
+            requests = {one.endpoint: list(one.requests) for one in contracts}
         attempt = Attempt(
             proposal.key,
             bench.tree_sha256,

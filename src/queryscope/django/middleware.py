@@ -11,7 +11,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.conf import settings
 from django.http import HttpResponse
 
-from queryscope import adapters, requests, runtime
+from queryscope import adapters, capture, requests, runtime
 from queryscope.django import hooks
 from queryscope.errors import SettingsError
 from queryscope.trace import codes, endpoint, guard
@@ -73,6 +73,8 @@ class Middleware:
             if recorder is None:
                 return self.get_response(request)
             request._queryscope_recorder = recorder
+            if found.captures:
+                _capture(request)
             try:
                 with StageBlock("middleware", "middleware"):
                     response = self.get_response(request)
@@ -100,6 +102,8 @@ class Middleware:
             if recorder is None:
                 return await self.get_response(request)
             request._queryscope_recorder = recorder
+            if found.captures:
+                _capture(request)
             try:
                 with StageBlock("middleware", "middleware"):
                     response = await self.get_response(request)
@@ -134,6 +138,16 @@ def configured() -> Runtime:
             f"settings.QUERYSCOPE must be a dict of settings by name, not {values!r}."
         )
     return runtime.configure(values, source="settings.QUERYSCOPE", debug=bool(settings.DEBUG))
+
+
+def _capture(request: Any) -> None:
+    """Capture a whole request, its body as the application reads it."""
+    try:
+        begun = capture.of_environ(request.META, request.path.encode("utf-8", "replace"))
+        if begun is not None:
+            request._stream = capture.Tee(request._stream, begun)
+    except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        guard.caught(error, "django.capture")
 
 
 def _shown(answer: Any) -> HttpResponse:

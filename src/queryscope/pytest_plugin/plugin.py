@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from queryscope.settings import CAPTURE_VARIABLE, RUN_VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -52,9 +54,12 @@ _HELP = {
 }
 STRICT = "--queryscope-strict"
 CONTRACT_UPDATE = "--contract-update"
+CONTRACT_CAPTURE = "--contract-capture"
 CONTRACT = b'"queryscope contract"'
 """Stands in the first bytes of a contract's file."""
 HEAD_BYTES = 200
+FLUSH_S = 5.0
+"""Seconds given to what is waiting to be written when the session ends."""
 _FRACTIONS = frozenset({"time_ms", "waste"})
 
 _defaults = pytest.StashKey["Limits"]()
@@ -81,6 +86,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the contracts anew whose answers differ, and show how they differed",
     )
+    parser.getgroup("queryscope").addoption(
+        CONTRACT_CAPTURE,
+        action="store_true",
+        help="keep the requests that tests send through queryscope's middleware in the store, for "
+        "`queryscope contract record --captured`",
+    )
     parser.addini(ALL, f"give every test without a {MARK} mark the default budgets", type="bool")
 
 
@@ -92,8 +103,24 @@ def pytest_configure(config: pytest.Config) -> None:
         f"without arguments the defaults {_PREFIX}queries and so on from the configuration",
     )
     config.stash[_defaults] = _checked_defaults(config)
+    if config.getoption(CONTRACT_CAPTURE):
+        # Workers and what tests start inherit it; a run inside a run restores what was.
+        before = os.environ.get(CAPTURE_VARIABLE)
+        os.environ[CAPTURE_VARIABLE] = "1"
+        config.add_cleanup(lambda: _restore(before))
     if config.getoption(STRICT) or _is_configured(config):
         _session_of(config)
+
+
+def _restore(before: str | None) -> None:
+    """Put the variable back, once what was captured is written."""
+    runtime = sys.modules.get("queryscope.runtime")
+    if runtime is not None:
+        runtime.flush_waiting(FLUSH_S)
+    if before is None:
+        os.environ.pop(CAPTURE_VARIABLE, None)
+    else:
+        os.environ[CAPTURE_VARIABLE] = before
 
 
 def _is_configured(config: pytest.Config) -> bool:
@@ -238,8 +265,6 @@ def _limits(
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Put the call of a marked test under its budget."""
-    from queryscope.settings import RUN_VARIABLE
-
     if not getattr(item, "queryscope_budgets", True):
         return (yield)
     limits = _limits_of(item)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from queryscope.detectors import codec as findings_codec
 from queryscope.detectors.registry import Judged
 from queryscope.errors import NotFoundError, TraceFormatError, nearest
+from queryscope.store import captured
 from queryscope.store.database import BUSY_TIMEOUT_S, Database, transaction, used_bytes
 from queryscope.store.summary import Summary, storable, summary_of
 from queryscope.trace import codec, guard
@@ -25,6 +26,8 @@ from queryscope.trace.values import without_values
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from queryscope.store.captured import Captured
 
 SHRUNK_TO = 0.9
 """Share of the size limit that is left after old Traces were deleted, so that not every batch
@@ -104,6 +107,15 @@ class Store:
                 deleted = self._delete_old(connection) + self._delete_oldest(connection)
             if deleted:
                 self._shrink(connection)
+
+    def keep_requests(self, found: Iterable[Captured]) -> None:
+        """Write captured requests; one that was there is the latest again.
+
+        Raises:
+            StoreError: None was written.
+        """
+        with self._database.to_write() as connection, transaction(connection):
+            captured.keep(connection, found)
 
     def _packed(self, batch: Iterable[Judged]) -> Iterator[_Row]:
         for judged in batch:
@@ -227,6 +239,15 @@ class Store:
         )
         what = "no Trace" if route is None else f"no Trace of {route!r}"
         raise self._not_found(what, route or "", [name for (name,) in known])
+
+    def captured(self) -> Sequence[Captured]:
+        """Return the captured requests, the oldest first.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        with self._database.to_read() as connection:
+            return () if connection is None else captured.read(connection)
 
     def close(self) -> None:
         """Close the file; using the store again opens it again."""

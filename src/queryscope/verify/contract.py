@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from queryscope.credentials import MASK, MASKED
 from queryscope.errors import QueryscopeError
 
 if TYPE_CHECKING:
@@ -18,12 +19,6 @@ KIND = "queryscope contract"
 """The first name in a contract's file; its value is the form."""
 FORMAT = 1
 """Counts the forms of the file; every form ever written stays readable."""
-MASK = "<from the actor>"
-"""Stands in a file where a credential stood; replay takes the actor's."""
-MASKED = frozenset(
-    {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key", "x-csrftoken"}
-)
-"""Headers whose values never reach a file."""
 NOBODY = ""
 """The actor of a request without credentials."""
 

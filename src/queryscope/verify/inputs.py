@@ -6,7 +6,8 @@ from dataclasses import replace
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from queryscope.verify.contract import MASKED, NOBODY
+from queryscope.credentials import MASKED
+from queryscope.verify.contract import NOBODY
 from queryscope.verify.edges import Mark, other_valid, texts_for, values_for
 from queryscope.verify.pairwise import pairwise
 from queryscope.verify.parameters import Change, Parameter, changed, parameters_of, values_in

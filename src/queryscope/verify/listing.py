@@ -8,8 +8,9 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from queryscope.credentials import MASKED
 from queryscope.errors import QueryscopeError
-from queryscope.verify.contract import MASKED, Request
+from queryscope.verify.contract import Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -131,6 +132,11 @@ def by_endpoint(requests: Iterable[Request], *, wanted: str = "") -> dict[str, l
 def endpoint_of(request: Request) -> str:
     """Return method and path with numbers and UUIDs folded."""
     return f"{request.method} {'/'.join(_folded(request.raw_path))}"
+
+
+def route_of(endpoint: str) -> str:
+    """Return an endpoint with its parameters' names left out: ``GET /items/{}``."""
+    return _PLACE.sub("{}", endpoint.strip())
 
 
 def _folded(path: str) -> Iterator[str]:

@@ -33,7 +33,7 @@ help:
 	@echo "make format       let ruff rewrite what it can"
 	@echo "make types        mypy --strict on src"
 	@echo "make imports      the import contracts"
-	@echo "make constraints  resolve all dependencies again and pin what comes out"
+	@echo "make constraints  resolve all dependencies again and pin what comes out (ARGS=--keep: new ones)"
 	@echo "make clean        remove environments and caches"
 
 install: $(STAMP)
@@ -108,7 +108,7 @@ imports: $(STAMP)
 
 # Every combination of .ci/combinations, in files of their own.
 constraints:
-	bash .ci/pin
+	bash .ci/pin $(ARGS)
 
 clean:
 	rm -rf .venv .venv-py3* \

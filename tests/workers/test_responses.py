@@ -30,8 +30,9 @@ def ask_on_one_connection(server):
 
 @pytest.mark.parametrize(
     ("kind", "application"),
-    [("gthread", DJANGO), ("gevent", FLASK), ("uvicorn", DJANGO), ("hypercorn", FLASK)],
-)
+    [("gthread", DJANGO), ("gevent", FLASK), ("uvicorn", DJANGO), ("hypercorn", FLASK),
+     ("daphne", DJANGO)],
+)  # fmt: skip
 def test_requests_on_one_connection_are_a_trace_each(kind, application, tmp_path, databases):
     """HEAD, 204, 304, streams and files: the connection stays usable, and all bytes are equal."""
     with pair(kind, application, tmp_path, databases(application)) as (bare, recorded):

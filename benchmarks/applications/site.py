@@ -37,6 +37,7 @@ class Subject:
         orm: ``django`` or ``sqlalchemy``.
         shown: Distributions whose versions the page names.
         note: What has to be known to read its row.
+        in_threads: It answers in threads of its own: its time is that of the process.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Subject:
     orm: str
     shown: tuple[str, ...]
     note: str = ""
+    in_threads: bool = False
 
     @property
     def constraints(self) -> Path:
@@ -71,6 +73,14 @@ SUBJECTS: Sequence[Subject] = (
         "django",
         ("label-studio", "Django", "djangorestframework"),
         "without the next task, which answers 404",
+    ),
+    Subject(
+        "dagster_webserver",
+        "dagster-webserver",
+        "sqlalchemy",
+        ("dagster-webserver", "starlette", "SQLAlchemy"),
+        "queries of its GraphQL; it loads what it serves in its own process",
+        in_threads=True,
     ),
 )
 

@@ -22,7 +22,7 @@ from benchmarks.applications.site import SUBJECTS, load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benchmarks.applications.site import Answer, Endpoint, Site
+    from benchmarks.applications.site import Answer, Endpoint, Site, Subject
 
 WARM_ASKS = 5
 """Requests that are timed, after the ones that are judged; the quickest counts."""
@@ -37,7 +37,7 @@ def main() -> None:
     """Seed, or ask and write."""
     order = json.loads(sys.argv[1])
     site = load(order["site"])
-    orm = next(item.orm for item in SUBJECTS if item.name == order["site"])
+    subject = next(item for item in SUBJECTS if item.name == order["site"])
     folder = Path(order["folder"])
     if order["watch"] == "seed":
         site.start(folder, None)
@@ -54,19 +54,21 @@ def main() -> None:
         "user_packages": site.PACKAGES,
     }
     site.start(folder, None if order["watch"] == "bare" else settings)
-    watched = _counted(site, orm) if order["watch"] == "bare" else _recorded(site)
+    watched = (_counted if order["watch"] == "bare" else _recorded)(site, subject)
     with Path(order["output"]).open("w", encoding="utf-8") as lines:
         lines.writelines(json.dumps(line) + "\n" for line in watched)
 
 
 def _each(
     site: Site,
+    subject: Subject,
     watch: Callable[[], Any],
     seen: Callable[[Any], dict[str, Any]],
     settle: Callable[[], object],
 ) -> Iterator[dict[str, Any]]:
     """Ask each page: once unseen, once with empty caches, once again; then by the clock."""
     ask = site.log_in()
+    clock = time.process_time_ns if subject.in_threads else time.thread_time_ns
     for endpoint in site.endpoints():
         ask(endpoint.path)
         for state in ("cold", "warm"):
@@ -78,7 +80,7 @@ def _each(
         yield {
             "endpoint": endpoint.name,
             "state": "time",
-            "ns": _quickest(ask, endpoint.path, settle),
+            "ns": _quickest(ask, endpoint.path, settle, clock),
         }
 
 
@@ -95,14 +97,17 @@ def _line(endpoint: Endpoint, state: str, answer: Answer) -> dict[str, Any]:
 
 
 def _quickest(
-    ask: Callable[[str], Answer], path: str, settle: Callable[[], object]
+    ask: Callable[[str], Answer],
+    path: str,
+    settle: Callable[[], object],
+    clock: Callable[[], int],
 ) -> tuple[int, int]:
     """Return the processor's time for the answer, and for what goes on behind it in threads."""
     times, behind = [], []
     for _ in range(WARM_ASKS):
-        begin, began = time.thread_time_ns(), time.process_time_ns()
+        begin, began = clock(), time.process_time_ns()
         ask(path)
-        own = time.thread_time_ns() - begin
+        own = clock() - begin
         settle()
         times.append(own)
         behind.append(max(time.process_time_ns() - began - own, 0))
@@ -112,9 +117,9 @@ def _quickest(
 # -- bare: what the ORM itself counts --------------------------------------------------------------
 
 
-def _counted(site: Site, orm: str) -> Iterator[dict[str, Any]]:
-    watch = {"django": _django_count, "sqlalchemy": _sqlalchemy_count}[orm]
-    return _each(site, watch, lambda sent: {"statements": len(sent)}, lambda: None)
+def _counted(site: Site, subject: Subject) -> Iterator[dict[str, Any]]:
+    watch = {"django": _django_count, "sqlalchemy": _sqlalchemy_count}[subject.orm]
+    return _each(site, subject, watch, lambda sent: {"statements": len(sent)}, lambda: None)
 
 
 @contextmanager
@@ -151,7 +156,7 @@ def _sqlalchemy_count() -> Iterator[list[str]]:
 # -- recorded --------------------------------------------------------------------------------------
 
 
-def _recorded(site: Site) -> Iterator[dict[str, Any]]:
+def _recorded(site: Site, subject: Subject) -> Iterator[dict[str, Any]]:
     from queryscope import runtime
     from queryscope.trace import guard
 
@@ -166,7 +171,7 @@ def _recorded(site: Site) -> Iterator[dict[str, Any]]:
             raise RuntimeError("the Trace of a request did not come within a minute")
         found.extend(runtime.get().ring.newest())
 
-    yield from _each(site, watch, _seen, lambda: runtime.get().flush(60))
+    yield from _each(site, subject, watch, _seen, lambda: runtime.get().flush(60))
     failures = [f"{item.place}: {item.error} ({item.count} x)" for item in guard.failures()]
     yield {"endpoint": "", "state": "end", "failures": failures, "lost": runtime.get().lost}
 

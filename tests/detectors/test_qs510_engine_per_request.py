@@ -66,6 +66,17 @@ def test_engines_of_one_loop_are_one_finding():
     assert finding.count == 3
 
 
+def test_line_that_serves_many_databases_names_how_many():
+    """A file for each customer: the engines are not all for the first of them."""
+    (finding,) = found(*(an_engine(n, name=f"shop{n}", before=2) for n in range(3)))
+    assert finding.message == (
+        "This request makes 3 engines for shop0 and 2 other databases at library/views.py:20, "
+        "which had made 2 before."
+    )
+    (finding,) = found(*(an_engine(n, name=f"shop{n}", before=2) for n in range(2)))
+    assert "2 engines for shop0 and another database at" in finding.message
+
+
 def test_null_pool_is_information():
     """There are no connections to keep."""
     (finding,) = found(an_engine(before=5, pooled=False))

@@ -97,14 +97,15 @@ def _finding(trace: Trace, engines: list[Engine]) -> Finding:
     connect_ns = sum(item.connect_ns for item in checkouts)
     first = engines[0]
     made = "an engine" if len(engines) == 1 else f"{len(engines)} engines"
+    others = len({engine.name for engine in engines}) - 1
     return Finding(
         code=CODE,
         name=NAME,
         severity="warning" if any(engine.pooled for engine in engines) else "info",
         confidence="high",
         message=(
-            f"This {KINDS[trace.kind]} makes {made} for {first.name} at {place(first.opener)}, "
-            f"which had made {first.before} before."
+            f"This {KINDS[trace.kind]} makes {made} for {first.name}{_and_others(others)} at "
+            f"{place(first.opener)}, which had made {first.before} before."
         ),
         count=len(engines),
         cost=Cost(duration_ns=connect_ns),
@@ -123,3 +124,10 @@ def _finding(trace: Trace, engines: list[Engine]) -> Finding:
             "keeps connections": "yes" if first.pooled else "no",
         },
     )
+
+
+def _and_others(others: int) -> str:
+    """Return the words for databases beside the one that is named: a line may serve many."""
+    if not others:
+        return ""
+    return " and another database" if others == 1 else f" and {others} other databases"

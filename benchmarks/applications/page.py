@@ -33,7 +33,7 @@ is the application: `user_packages` names it.
 What the first run missed or misnamed, all of it in HyperKitty, was mended in the detectors, where \
 the cause is a general one: a relation of the user that is filtered by each row of a list, cached \
 values that ask each other, rows of which two statements may be the source, and a table that joins \
-three classes. For the other applications nothing was."""
+three classes. For the other applications nothing was; what is missed there has its reason below."""
 ORACLE = """\
 An oracle that knows nothing of our detectors puts the statements of a request into groups: by \
 their text without values, and by the application's line. A group that has more statements with \

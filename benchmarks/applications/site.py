@@ -79,7 +79,8 @@ SUBJECTS: Sequence[Subject] = (
         "dagster-webserver",
         "sqlalchemy",
         ("dagster-webserver", "starlette", "SQLAlchemy"),
-        "queries of its GraphQL; it loads what it serves in its own process",
+        "queries of its GraphQL; what it serves is loaded in its own process; its time is that of "
+        "all threads, for it answers in others than the one that asks",
         in_threads=True,
     ),
 )

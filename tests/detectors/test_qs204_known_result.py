@@ -218,6 +218,8 @@ def test_exists_of_a_subquery_is_found():
         (ONE + " LIMIT 21", TABLE + " ORDER BY 1"),
         ('SELECT "book"."id" FROM "book" WHERE "book"."id" = %s', TABLE),
         (ONE + ' AND "book"."shop_id" = %s', TABLE + ' WHERE "book"."shop_id" = %s'),
+        (ONE + "::INTEGER", TABLE),
+        (ONE.replace('"book"."id" = %s', "id = %s"), TABLE),
     ],
 )
 def test_row_of_a_set_at_hand_is_found(statement, before):

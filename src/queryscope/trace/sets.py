@@ -25,6 +25,8 @@ MAX_TEXTS = 50
 MAX_LOOKED_AT = 10
 """Earlier asks for a set that are looked at for the one that fetched a row."""
 _VOLATILE = re.compile(r"\b(rand|random|nextval|uuid\w*|gen_random_uuid|pg_\w*lock\w*) \(")
+_BY_KEY = re.compile(r"(?:(?P<table>\w+)\.)?id = \?(?: :: \w+)?")
+"""SQLAlchemy names the type of each value for PostgreSQL."""
 _FLIPPED = re.compile(r"\? = ([\w.]+)")
 KEYS = re.compile(r"on \(? ?(\w+)\.(\w+) = (\w+)\.(\w+) ?\)?")
 
@@ -130,7 +132,7 @@ def members(asks: Mapping[Wanted, list[Ask]]) -> tuple[tuple[Ask, Ask], ...]:
     """
     found = []
     for (database, base, conditions), alike in asks.items():
-        keys = [one for one in conditions if one[0] in (f"{base.table}.id = ?", "id = ?")]
+        keys = [one for one in conditions if _is_key(one[0], base.table)]
         others = asks.get(Wanted(database, base, conditions.difference(keys)))
         if len(keys) != 1 or others is None:
             continue
@@ -142,6 +144,11 @@ def members(asks: Mapping[Wanted, list[Ask]]) -> tuple[tuple[Ask, Ask], ...]:
                     found.append((whole, ask))
                     break
     return tuple(found)
+
+
+def _is_key(condition: str, table: str) -> bool:
+    found = _BY_KEY.fullmatch(condition)
+    return found is not None and found["table"] in (None, table)
 
 
 def _number(ask: Ask) -> int:

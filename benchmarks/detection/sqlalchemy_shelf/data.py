@@ -32,6 +32,10 @@ Session = sessionmaker()
 AsyncSession = async_sessionmaker()
 
 
+KEYED = ("author", "publisher", "profile", "tag", "book", "employee", "product", "options")
+"""Tables whose rows are given their keys, but for what shares the key of another table."""
+
+
 def connect(url: str, async_url: str) -> None:
     """Make the engines of a database."""
     global engine, async_engine, urls
@@ -133,7 +137,7 @@ def fill(size: int) -> None:
         for name, values in rows.items():
             connection.execute(insert(tables[name]), values)
         if engine.dialect.name == "postgresql":  # keys were given, which sequences do not see
-            for name in ("employee", "product", "tag", "author", "publisher", "book"):
+            for name in KEYED:
                 connection.exec_driver_sql(
                     f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), "
                     f"(SELECT max(id) + 1 FROM {name}))"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from queryscope.verify.bodies import body_of
-from queryscope.verify.compare import MOST, differences, spelled, table_of, unstable_paths
+from queryscope.verify.compare import MOST, differences, loose, spelled, table_of, unstable_paths
 from queryscope.verify.contract import Answer
 from queryscope.verify.patterns import pattern_of
 
@@ -325,3 +325,44 @@ def test_pattern_names_what_stands_where():
     assert pattern_of("<Book object at 0x7f3a>") == "text <Book object at <address>>"
     assert pattern_of("Monday") == "text Monday"
     assert pattern_of(True) == "boolean"
+
+
+# -- whether anything is left to compare ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        ({"a": 1}, {"a": 1}, JSON),
+        ({"a": 1, "at": "x1"}, {"a": 1, "at": "x2"}, JSON),
+        ([], [], JSON),
+        ({"tags": ["a", "b"], "n": 1}, {"tags": ["b", "a"], "n": 1}, JSON),
+        ([{"id": 1, "at": "x1"}], [{"id": 1, "at": "x2"}], JSON),
+        ("<p>one</p><p>x1</p>", "<p>one</p><p>x2</p>", HTML),
+        ("as it was", "as it was", "text/plain"),
+    ],
+)
+def test_answer_with_something_stable_is_not_loose(first, second, kind):
+    """One field that holds is enough, and so is an answer without any."""
+    assert loose(an_answer(first, kind), an_answer(second, kind)) == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        ({"at": "x1"}, {"at": "x2"}, JSON),
+        ([{"at": "x1"}, {"at": "x1"}], [{"at": "x2"}, {"at": "x3"}], JSON),
+        ('"x1"', '"x2"', JSON),
+        ("x1", "x2", "text/plain"),
+        (b"\xff1", b"\xff2", "image/png"),
+    ],
+)
+def test_body_without_a_stable_field_is_loose(first, second, kind):
+    """Nothing is left but types and patterns."""
+    assert loose(an_answer(first, kind), an_answer(second, kind)) == "No field of the body"
+
+
+def test_status_that_changes_is_loose():
+    """Such a request is left out altogether, so it cannot be all there is."""
+    assert loose(an_answer({}), an_answer({}, status=500)) == "Not even the status"
+    assert loose(an_answer({}), an_answer({}, error="E")) == "Not even the status"

@@ -257,6 +257,59 @@ def test_table_that_never_changes_is_left_alone(tmp_path):
     assert any("never changes" in str(clone.skipped) for clone in clones)
 
 
+def test_tree_stays_a_tree(tmp_path):
+    """Who walks up from a row to its parent comes to an end, on every clone."""
+    path = tmp_path / "tree.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TABLE folder (id integer PRIMARY KEY, name text,"
+            " parent_id integer REFERENCES folder (id))"
+        )
+        connection.executemany(
+            "INSERT INTO folder VALUES (?, ?, ?)",
+            [(number, f"folder {number}", number // 2 or None) for number in range(1, 301)],
+        )
+        connection.commit()
+    source = source_of(f"sqlite:///{path}", tmp_path / "clones", "run")
+    moved = 0
+    for clone in source.telling(source.pristine(10.0), LITERALS):
+        parents = dict(ask(clone, "SELECT id, parent_id FROM folder"))
+        moved += any(number > 1 and parent is None for number, parent in parents.items())
+        for above in parents.values():
+            steps, at = 0, above
+            while at is not None:
+                steps, at = steps + 1, parents.get(at)
+                assert steps < 20, clone.name
+    assert moved
+
+
+def test_large_table_is_not_put_below_one_parent(tmp_path):
+    """Half of all rows below one is a page that takes minutes, and that no application has."""
+    path = tmp_path / "places.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE place (id integer PRIMARY KEY);"
+            "CREATE TABLE item (id integer PRIMARY KEY,"
+            " place_id integer NOT NULL REFERENCES place (id));"
+        )
+        connection.executemany("INSERT INTO place VALUES (?)", [(n,) for n in range(1, 101)])
+        connection.executemany(
+            "INSERT INTO item VALUES (?, ?)", [(n, (n - 1) // 10 + 1) for n in range(1, 1001)]
+        )
+        connection.commit()
+    source = source_of(f"sqlite:///{path}", tmp_path / "clones", "run")
+    below = "SELECT count(*) FROM item GROUP BY place_id"
+    changed = [one for one in source.telling(source.pristine(10.0), ()) if "in place" in one.name]
+    most = max(max(column(clone, below)) for clone in changed)
+    assert 10 < most <= 120
+    before = dict(ask(changed[0], "SELECT id, (id - 1) / 10 + 1 FROM item"))
+    assert any(
+        row[0] > 200 and row[1] != before[row[0]]
+        for clone in changed
+        for row in ask(clone, "SELECT id, place_id FROM item")
+    )
+
+
 # -- what shows -------------------------------------------------------------------------------
 
 WRONG = {

@@ -62,6 +62,20 @@ def test_first_error_of_the_log_is_told(booted):
     assert said.startswith("ModuleNotFoundError: No module named 'nonesuch'")
 
 
+def test_traceback_below_a_logged_error_is_told(booted):
+    """A server logs that a request failed, and below it why; only that helps."""
+    program = (
+        "import logging\nlogging.basicConfig()\n"
+        "try:\n    import nonesuch\n"
+        "except ImportError:\n    logging.exception('Error handling request')\n"
+        "raise RuntimeError('and more')"
+    )
+    said = booted(program)
+    assert said.startswith("ModuleNotFoundError: No module named 'nonesuch' (File ")
+    assert "serve.py" in said
+    assert "line 4" in said
+
+
 def test_command_that_ends_is_told(booted):
     """It says nothing: the exit code is all that is known."""
     assert booted("raise SystemExit(3)") == "it ended with exit code 3"

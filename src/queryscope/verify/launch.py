@@ -238,14 +238,19 @@ def _read(
 def first_error_of(log: str) -> str:
     """Return the FIRST error that a log tells of: what stands below often follows from it."""
     lines = log.splitlines()
-    for at, line in enumerate(lines):
-        if not _ERROR.match(line):
-            continue
-        if line.startswith("Traceback"):
-            raised = next((one for one in lines[at + 1 :] if _RAISED.match(one)), line)
-            place = next(
-                (one.strip() for one in reversed(lines[at:]) if one.startswith("  File ")), ""
-            )
-            return f"{raised} ({place})" if place else raised
-        return line.strip()
-    return ""
+    at = next((number for number, line in enumerate(lines) if _ERROR.match(line)), None)
+    if at is None:
+        return ""
+    # What a server logs above a traceback says that something failed, the traceback what.
+    started = next((one for one in (at, at + 1) if _is_traceback(lines[one : one + 1])), None)
+    if started is None:
+        return lines[at].strip()
+    ended = next((one for one in range(started, len(lines)) if _RAISED.match(lines[one])), None)
+    if ended is None:
+        return lines[started]
+    places = [line.strip() for line in lines[started:ended] if line.startswith("  File ")]
+    return f"{lines[ended]} ({places[-1]})" if places else lines[ended]
+
+
+def _is_traceback(lines: list[str]) -> bool:
+    return bool(lines) and lines[0].startswith("Traceback")

@@ -399,3 +399,12 @@ def test_header_read_is_found(source, wanted):
 def test_parameter_read_is_found(source, wanted):
     """Names that are looked up in a query."""
     assert parameters_read([source]) == wanted
+
+
+def test_recorded_parameters_come_before_others():
+    """What a client sends is emptied and zeroed before what only the source reads."""
+    recorded = Request(target="/discovery?city=berlin&min_capacity=40")
+    found = variants([recorded], parameters=["sort", "page_size", "date"], limit=7)
+    targets = [one.target for one in found]
+    assert "/discovery?city=berlin&min_capacity=0" in targets
+    assert not any("sort" in one for one in targets)

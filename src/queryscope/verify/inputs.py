@@ -94,12 +94,18 @@ def _of_one(
     own = [name for name in headers if name.lower() not in MASKED]
     parameters = parameters_of(base, family, names, own)
     columns = [_edges(one, family, literals) for one in parameters]
-    ranked = _ranks(columns)
-    first = list(islice(ranked, FIRST_RANKS * len(columns)))
-    yield from _made(base, ([change] for change in first))
+    # What was asked for comes first: a filter that is in use is the one that breaks.
+    for asked in (True, False):
+        here = [
+            column
+            for one, column in zip(parameters, columns, strict=True)
+            if (one.recorded is not None) is asked
+        ]
+        first = islice(_ranks(here), FIRST_RANKS * len(here))
+        yield from _made(base, ([change] for change in first))
     yield from _made(base, _pages(parameters))
     yield from _made(base, _pairs(parameters, family, literals))
-    yield from _made(base, ([change] for change in ranked))
+    yield from _made(base, ([change] for change in _ranks(columns)))
 
 
 def _made(base: Request, changes: Iterable[Sequence[Change]]) -> Iterator[Request]:

@@ -20,7 +20,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 
 help:
 	@echo "make test         the whole suite (ARGS=... goes to pytest)"
-	@echo "make demo         slow endpoints beside their repaired twins"
+	@echo "make demo         slow endpoints beside their repaired twins; one patch proved, one refused"
 	@echo "make docs         write the generated pages of the reference again"
 	@echo "make screenshots  take the pictures of the report again (needs Chromium)"
 	@echo "make bench-overhead  what recording costs, beside other tools: half an hour; writes a page"

@@ -223,7 +223,7 @@ def verified(patch, request):
     report = WORK / f"{patch}.json"
     command = [
         sys.executable, "-m", "queryscope", "--store", str(WORK / "verify" / "traces.db"),
-        "verify", "--project", str(ROOT / PATCHED), "--again",
+        "verify", "--project", str(ROOT / PATCHED),
         "--patch", str(ROOT / PATCHED / "patches" / f"{patch}.diff"), "--request", request,
         "--variants", str(VARIANTS), "--format", "json", "--output", str(report),
     ]  # fmt: skip

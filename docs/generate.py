@@ -773,7 +773,11 @@ def budget_part() -> str:
         "`query_budget_all = true` gives them to every test without a mark.\n\n"
         f"| setting of pytest | maximum of |\n|---|---|\n{rows}\n\n"
         "`pytest --queryscope-strict` fails each test with an open finding of level warning or "
-        "graver; see [Adopt it in a legacy code base](../how-to/legacy-code-base.md).\n"
+        "graver; see [Adopt it in a legacy code base](../how-to/legacy-code-base.md).\n\n"
+        f"Contracts among the collected files are asked, each request a test; `pytest "
+        f"{plugin.CONTRACT_UPDATE}` writes those anew whose answers differ, and `pytest "
+        f"{plugin.CONTRACT_CAPTURE}` keeps the requests of tests for new ones; see "
+        "[Verify a patch](../how-to/verify-a-patch.md).\n"
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+from contextlib import closing
 
 import pytest
 from django.http import HttpResponse
@@ -142,7 +143,8 @@ def send(request, settings, tmp_path, monkeypatch):
         WAYS[request.param](SETTINGS | more, method, target, dict(headers), body)
         assert runtime.get().flush()
         assert guard.failures() == ()
-        return Store(STORE).captured()
+        with closing(Store(STORE)) as store:
+            return store.captured()
 
     sent.way = request.param
     yield sent

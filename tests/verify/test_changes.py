@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -95,7 +96,8 @@ def test_working_tree_is_a_change_of_head(root, tmp_path):
 
 def test_git_is_asked_without_a_write(root):
     """Files of another time would let git refresh its index: it does not."""
-    write(root, a="a = 2\n", b="b = 1\n")
+    write(root, a="a = 2\n")
+    os.utime(root / "b.py", (1_000_000_000, 1_000_000_000))
     before = bytes_of(root.parent)
     of_working_tree(root)
     assert bytes_of(root.parent) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,8 @@ def _with_endpoints(bench: Bench, options: argparse.Namespace) -> list[openapi.D
         for place in options.openapi
     ]
     if options.captured:
-        kept = Store(options.store).captured()
+        with closing(Store(options.store)) as store:
+            kept = store.captured()
         if not kept:
             raise NotFoundError(
                 f"{options.store} holds no captured request: set capture_requests in development, "

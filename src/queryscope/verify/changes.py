@@ -1,20 +1,23 @@
 """Changes that git knows: what a branch changed, and the working tree against HEAD.
 
-Git is only asked, with its optional locks off: not even its index is refreshed, so that the user's
-tree stays byte by byte what it was.
+Git is only asked, and where it looks at the working tree on a copy of its index: a diff refreshes
+that, optional locks or not, and the user's tree stays byte by byte what it was.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from queryscope.errors import QueryscopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 GIT_TIME_OUT_S = 60
@@ -82,7 +85,9 @@ def of_working_tree(root: Path) -> Change:
     if head is None:
         raise ChangeError(f"The repository of {root} has no commit yet: name a --patch.")
     untracked = _names(_git(root, "ls-files", "--others", "--exclude-standard", "-z"))
-    names = _names(_git(root, *_DIFF, "--name-only", "-z", head))
+    with _index_of(root) as index:
+        names = _names(_git(root, *_DIFF, "--name-only", "-z", head, index=index))
+        diff = _text(_git(root, *_DIFF, head, index=index))
     if not names:
         more = f" Files that it does not track: {_listed(untracked)}." if untracked else ""
         raise ChangeError(
@@ -94,7 +99,7 @@ def of_working_tree(root: Path) -> Change:
         "file a part of the change"
     )
     return Change(
-        diff=_text(_git(root, *_DIFF, head)),
+        diff=diff,
         origin=f"working tree against HEAD {head[:9]}",
         base={name: _content(root, head, name) for name in names},
         notes=(note,) if untracked else (),
@@ -126,8 +131,20 @@ def _outside(root: Path, first: str, second: str) -> str:
     return _listed([name for name in _names(told) if not name.startswith(prefix)])
 
 
-def _git(root: Path, *words: str) -> bytes:
-    """Return what git says, ``b""`` where it fails."""
+@contextmanager
+def _index_of(root: Path) -> Iterator[str]:
+    """Give a copy of the repository's index."""
+    told = _git(root, "rev-parse", "--git-path", "index")
+    with tempfile.TemporaryDirectory(prefix="queryscope-index-") as folder:
+        copy = os.path.join(folder, "index")  # noqa: PTH118 - git takes a text
+        with suppress(FileNotFoundError):  # of a repository to which nothing was ever added
+            shutil.copyfile(root / os.fsdecode(told).strip(), copy)
+        yield copy
+
+
+def _git(root: Path, *words: str, index: str = "") -> bytes:
+    """Return what git says, ``b""`` where it fails; ``index`` is used in the repository's place."""
+    variables = {**os.environ, "LC_ALL": "C"} | ({"GIT_INDEX_FILE": index} if index else {})
     try:
         done = subprocess.run(  # noqa: S603 - the git of the user, asked only
             ["git", "--no-optional-locks", *words],  # noqa: S607 - as a shell finds it
@@ -136,7 +153,7 @@ def _git(root: Path, *words: str) -> bytes:
             timeout=GIT_TIME_OUT_S,
             check=False,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "LC_ALL": "C"},
+            env=variables,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ChangeError(

@@ -32,7 +32,8 @@ PEERS = (
     "anything that names the relation, or the table of the dirty statements, counts as found; on a "
     "clean one anything is a false alarm. What it says of other matters (indexes, wide rows) "
     "counts neither way. The last two columns are queryscope's on the same scenarios; of its own, "
-    "alarms on dirty scenarios count as well.\n\n"
+    "alarms on dirty scenarios count as well. The scenarios are queryscope's, and its detectors "
+    "were mended where they lost one: the other tools had not seen them before.\n\n"
 )
 PEERS_HEAD = (
     "tool", "version", "ORM", "codes", "found", "missed", "false alarms", "of clean", "recall",

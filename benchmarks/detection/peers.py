@@ -120,8 +120,10 @@ def _raised(found: Sequence[Verdict]) -> str:
     errors = [item.error for item in found if item.error]
     if not errors:
         return ""
+    if len(errors) == 1:
+        return f"a scenario raised: {errors[0][:150]}"
     (most, times), *_ = Counter(errors).most_common()
-    return f"{len(errors)} scenarios raised, {times} of them {most[:150]}"
+    return f"{len(errors)} scenarios raised, {times} of them this: {most[:150]}"
 
 
 def environment(peer: Peer) -> Path:

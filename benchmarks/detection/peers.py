@@ -111,11 +111,11 @@ def _result(peer: Peer) -> dict[str, Any]:
         "clean": total.clean,
         "recall": total.recall,
         "precision": total.precision,
-        "note": "; ".join(filter(None, (peer.note, _raised(found)))),
+        "note": "; ".join(filter(None, (peer.note, raised(found)))),
     }
 
 
-def _raised(found: Sequence[Verdict]) -> str:
+def raised(found: Sequence[Verdict]) -> str:
     """Return how many scenarios end with an error under a peer, and with which most often."""
     errors = [item.error for item in found if item.error]
     if not errors:

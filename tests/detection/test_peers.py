@@ -57,6 +57,24 @@ def test_python_that_is_not_here_is_a_reason(tmp_path, monkeypatch):
         peers.environment(peers.PEERS[0]._replace(python="3.99"))
 
 
+@pytest.mark.parametrize(
+    ("errors", "note"),
+    [
+        (["", ""], ""),
+        (["", "TypeError: no"], "a scenario raised: TypeError: no"),
+        (
+            ["KeyError: 1", "TypeError: no", "TypeError: no", ""],
+            "3 scenarios raised, 2 of them this: TypeError: no",
+        ),
+    ],
+)
+def test_scenarios_that_raise_under_a_peer_are_told(errors, note):
+    """With the error that came most often."""
+    scenario = Scenario(name="one", orm="django", code="QS101", kind="dirty", run=print)
+    found = [Verdict(scenario, "sqlite", 6, False, None, (), error) for error in errors]
+    assert peers.raised(found) == note
+
+
 def test_peer_stands_beside_ours_on_the_same_scenarios():
     """Our verdicts on other codes, databases and sizes are not its business."""
 

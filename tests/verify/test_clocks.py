@@ -81,6 +81,7 @@ def test_moments_are_those_that_often_matter():
         (0, ["2027-01-01 00:00", "2026-11-23 12:00"]),
         (31, ["2027-01-31 12:00"]),
         (2030, ["2030-12-31 23:30", "2031-01-01 12:00"]),
+        (1_924_988_400, ["2031-01-01 23:00"]),
         ("2027-06-01", ["2027-06-01 12:00", "2027-06-02 12:00"]),
     ],
 )
@@ -97,7 +98,7 @@ def test_two_numbers_are_a_day():
 
 def test_other_literals_name_no_moment():
     """Words, fractions, limits and impossible days."""
-    assert len(moments(("berlin", 0.5, 500, -3, "2027-13-01", "0001-01-01", 10**9), NOW)) == 3
+    assert len(moments(("berlin", 0.5, 500, -3, "2027-13-01", "0001-01-01", 10**6), NOW)) == 3
 
 
 def test_moments_are_bounded():

@@ -27,6 +27,8 @@ CLOCKS_FORWARD_HOUR = dt.time(1, 30, tzinfo=dt.UTC)
 """Half an hour after Europe's clocks went forward."""
 MONTHS, DAYS, HOURS, WEEKDAYS = 12, 31, 24, 7
 FIRST_YEAR, LAST_YEAR = 1970, 2100
+FIRST_S, LAST_S = 1_000_000_000, 4_000_000_000
+"""Numbers between them are rather seconds since the epoch than amounts: 2001 to 2096."""
 LEAP_MONTH, LEAP_DAY, LEAP_YEARS = 2, 29, 4
 
 
@@ -108,8 +110,8 @@ def moments(named: Collection[Literal], now: dt.datetime) -> list[dt.datetime]:
     """Return the moments that clocks are shifted to: those that often matter, then the named ones.
 
     A number is a month, a day and an hour in one moment, the next one to come, and a weekday in
-    another; two are a month and a day; a year is its last night and the noon after; a day that is
-    spelled out, it and the next.
+    another; two are a month and a day; a year is its last night and the noon after; seconds since
+    the epoch are the day after; a day that is spelled out, it and the next.
     """
     year = now.year + 1
     leap = year + -year % LEAP_YEARS
@@ -145,6 +147,8 @@ def _named(literal: Literal, now: dt.datetime) -> Iterator[dt.datetime]:
     elif FIRST_YEAR <= literal <= LAST_YEAR:
         yield dt.datetime.combine(dt.date(int(literal), 12, 31), NIGHT)
         yield dt.datetime.combine(dt.date(int(literal) + 1, 1, 1), NOON)
+    elif FIRST_S <= literal <= LAST_S:
+        yield dt.datetime.fromtimestamp(float(literal), dt.UTC) + dt.timedelta(days=1)
     elif 0 <= literal <= DAYS:
         yield from _of_number(int(literal), now)
 

@@ -158,6 +158,7 @@ WHY = {
     "ForwardManyToOneDescriptor.__get__": "a relation that is read; full recording",
     "ReverseManyToOneDescriptor.__get__": "a relation that is read; full recording",
     "ReverseOneToOneDescriptor.__get__": "a relation that is read; full recording",
+    "query.QuerySet.__iter__": "columns that are quiet between watched rows; full recording",
     "query.get_prefetcher": "what a prefetch reads itself does not count; full recording",
     "query.prefetch_one_level": "what a prefetch reads itself does not count; full recording",
     "Template.render": "the stage of a template",

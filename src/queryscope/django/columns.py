@@ -7,7 +7,7 @@ stay: ``save()`` and ``get_deferred_fields()`` look there.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from django.apps import apps
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
@@ -21,45 +21,55 @@ from queryscope.trace.reads import Reads
 if TYPE_CHECKING:
     from queryscope.trace.patches import Patches
 
-_classes: WeakSet[Any] = WeakSet()
-"""Model classes whose columns are tracked."""
+_own: WeakKeyDictionary[Any, tuple[Column, ...]] = WeakKeyDictionary()
+"""The tracked columns of each model class, without those of its bases."""
+_all: WeakKeyDictionary[Any, tuple[Column, ...]] = WeakKeyDictionary()
+"""The same with those of its bases."""
 MISSING = object()
 """Stands for a value that is not there."""
 
 
 class Column(DeferredAttribute):
-    """Stands in for a column's own descriptor and notes that it is read."""
+    """Stands in for a column's own descriptor and notes that it is read.
+
+    Attributes:
+        original: What is put back on uninstall.
+        noting: The class by which it notes.
+    """
 
     def __init__(self, original: Any) -> None:
-        """Take the place of ``original``, which is put back on uninstall."""
+        """Take the place of ``original``."""
         super().__init__(original.field)
         self.original = original
+        self.noting = type(self)
         self.name = original.field.attname
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None:
             return self.original
-        # No guard: every line runs for every value of every instance that is read.
+        # No guard: every line runs for every value of every instance that is read. To ask whether
+        # the name is there costs less than to add it again.
         data = instance.__dict__
         name = self.name
         try:
             value = data[name]
-        except KeyError:
-            value = MISSING
-        if value is MISSING:  # not above: what Django raises has no error of ours behind it
-            value = self.original.__get__(instance, cls)
-            self._note(instance)
-            return value
-        try:  # noqa: SIM105 - suppress() costs more than all the rest
-            data["_state"]._queryscope_query.add(name)
-        except (AttributeError, KeyError):
-            pass  # a copy from another process, or an instance without a state
-        return value
+            reads = data["_state"]._queryscope_query
+            if name not in reads:
+                reads.add(name)
+            return value  # noqa: TRY300 - one step more for every value
+        except (AttributeError, KeyError, TypeError):
+            pass  # not loaded, a copy from another process, or an instance without a state
+        # Not above: what Django raises has no error of ours behind it.
+        return self._unusual(instance, cls)
 
-    def _note(self, instance: Any) -> None:
+    def _unusual(self, instance: Any, cls: Any) -> Any:
+        if self.name in instance.__dict__:
+            return instance.__dict__[self.name]
+        value = self.original.__get__(instance, cls)
         reads = getattr(instance._state, QUERY_MARK, None)
         if type(reads) is Reads:
             reads.add(self.name)
+        return value
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.name] = value
@@ -110,22 +120,36 @@ def _on_class_prepared(sender: Any, **_: Any) -> None:
 def _track(model: Any) -> None:
     """Replace the descriptors of a model's own columns."""
     own = vars(model)
+    found = []
     for field in model._meta.local_concrete_fields:
         original = own.get(field.attname)
         kind = _KINDS.get(type(original))
         if kind is not None:
-            setattr(model, field.attname, kind(original))
-            _classes.add(model)
+            found.append(kind(original))
+            setattr(model, field.attname, found[-1])
+    if found:
+        _own[model] = (*_own.get(model, ()), *found)
 
 
 def _forget() -> None:
     class_prepared.disconnect(dispatch_uid="queryscope.reads")
-    for model in list(_classes):
-        for name, value in list(vars(model).items()):
-            if isinstance(value, Column):
-                setattr(model, name, value.original)
-    _classes.clear()
+    for model, found in list(_own.items()):
+        for column in found:
+            if vars(model).get(column.name) is column:
+                setattr(model, column.name, column.original)
+    _own.clear()
+    _all.clear()
     _facts.clear()
+
+
+def columns_of(model: Any) -> tuple[Column, ...]:
+    """Return the tracked columns of a model class, also those of its bases."""
+    found = _all.get(model)
+    if found is None:
+        found = _all[model] = tuple(
+            column for owner in model.__mro__ for column in _own.get(owner, ())
+        )
+    return found
 
 
 _facts: dict[tuple[Any, frozenset[str]], tuple[tuple[str, ...], frozenset[str], bool]] = {}
@@ -144,7 +168,8 @@ def facts_of(instance: Any) -> tuple[tuple[str, ...], frozenset[str], bool]:
         others = set(names) - {"_state"}
         for field in model._meta.concrete_fields:
             name = field.attname
-            if name not in names or not isinstance(_descriptor(model, name), Column):
+            # Not by its class, which is Django's own while the column notes nothing.
+            if name not in names or not hasattr(_descriptor(model, name), "noting"):
                 continue
             tracked.append(name)
             others.discard(name)

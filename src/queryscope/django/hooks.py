@@ -19,7 +19,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models.manager import BaseManager
-from django.db.models.query import ModelIterable, RawModelIterable
+from django.db.models.query import ModelIterable, QuerySet, RawModelIterable
 from django.db.models.sql import Query
 from django.template.backends.django import Template as DjangoTemplate
 from django.template.response import SimpleTemplateResponse
@@ -44,6 +44,7 @@ Maker = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Makes what stands in for a function, given the original."""
 
 _MANAGERS_OWN = BaseManager.get_queryset.__code__
+_FETCH_ALL = QuerySet._fetch_all.__code__
 _getframe = sys._getframe
 _lock = threading.RLock()
 patches = Patches("django.install")
@@ -373,7 +374,10 @@ def _marking(original: Callable[..., Any]) -> Callable[..., Any]:
             marks = reads.Marks(
                 recorder, self.queryset, partial(_statement_since, recorder, before)
             )
-            yield from marks.marked(original(self), related=related)
+            # A queryset that keeps its rows makes all of them before it hands out one.
+            whole = _getframe(1).f_code is _FETCH_ALL
+            make = marks.all_of if whole else marks.marked
+            yield from make(original(self), related=related)
             return
         for instance in original(self):
             try:

@@ -17,7 +17,7 @@ from django.db.models.fields.related_descriptors import (
     ReverseOneToOneDescriptor,
 )
 
-from queryscope.django import columns
+from queryscope.django import columns, quiet
 from queryscope.django.labels import QUERY_MARK
 from queryscope.django.rewritten import refreshing, updating
 from queryscope.django.watched import WatchedInstance, put_back, reads_of, watch
@@ -43,6 +43,7 @@ def install(patches: Patches) -> None:
         ReverseOneToOneDescriptor, "__get__", _noting(lambda d: d.related.accessor_name)
     )
     patches.replace(ReverseManyToOneDescriptor, "__get__", _noting(_manager_name))
+    patches.replace(queries.QuerySet, "__iter__", quiet.iterating)
     patches.replace(Model, "_do_update", updating)
     patches.replace(Model, "refresh_from_db", refreshing)
     patches.replace(queries, "get_prefetcher", _unnoted_prefetcher)
@@ -64,11 +65,12 @@ class Marks:
         statement: Gives the uid of the statement that selected from a table.
     """
 
-    __slots__ = ("inner", "known", "locks", "recorder", "statement", "uid")
+    __slots__ = ("inner", "known", "locks", "queryset", "recorder", "statement", "uid")
 
     def __init__(self, recorder: Recorder, queryset: Any, statement: Callable[[str], int]) -> None:
         """Make no mark before there is a row."""
         self.recorder = recorder
+        self.queryset = queryset
         self.statement = statement
         self.uid = 0
         self.inner: dict[str, Reads] = {}
@@ -102,6 +104,26 @@ class Marks:
         finally:
             if own is not None:
                 own.rows = count
+
+    def all_of(self, instances: Iterable[Any], *, related: bool) -> list[Any]:
+        """Return all instances, each marked before anybody has the first of them."""
+        rows = quiet.loaded(self.queryset, instances, related=related)
+        try:
+            if rows:
+                own = self._first(rows[0])
+                own.rows = len(rows)
+                for instance in rows:
+                    instance._state._queryscope_query = own
+                due = 1
+                while due <= len(rows):
+                    watch(rows[due - 1], own, due)
+                    due = next_watched(due)
+                if related:
+                    for instance in rows:
+                        self._mark_related(instance._state, "")
+        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+            guard.caught(error, "django.ModelIterable")
+        return rows
 
     def _first(self, instance: Any) -> Reads:
         self.uid = self.statement(instance._meta.db_table)
@@ -139,6 +161,7 @@ class Marks:
             kept.append(reads)
         else:
             self.recorder.drop("reads", 1)
+        quiet.recorded(self.recorder, reads.model)
         return reads
 
 

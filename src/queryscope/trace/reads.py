@@ -58,6 +58,7 @@ class Reads(set[str]):
         rows: Instances that the statement made.
         due: The number of the next row that is to be watched.
         watched: What was read of each row that is watched, with the rows that it stands for.
+        stood: The rows that those watched stand for.
         seen: Tells the instances of a join apart; None where they are not counted, or too many.
         before: The statement that had loaded the row before, 0 for none.
         opaque: Values beside the columns came along, and their reading is not seen: annotations,
@@ -77,6 +78,7 @@ class Reads(set[str]):
         "path",
         "rows",
         "seen",
+        "stood",
         "uid",
         "unseen",
         "watched",
@@ -97,6 +99,7 @@ class Reads(set[str]):
         self.unseen = False
         self.due = 1
         self.watched: list[tuple[int, set[str]]] = []
+        self.stood = 0
         self.seen: set[Any] | None = None
         self.before = 0
 
@@ -104,12 +107,14 @@ class Reads(set[str]):
         """Keep what is read of the row with a number; the rows since the last one are like it."""
         if values.names is None:
             values.names = set()
-            self.watched.append((row - sum(stood for stood, _ in self.watched), values.names))
+            self.watched.append((row - self.stood, values.names))
+            self.stood = row
 
     def reread(self, values: Watched) -> None:
         """Start anew with the one row of a refresh: its values were only handed on so far."""
         self.clear()
         self.watched.clear()
+        self.stood = 0
         self.watch(values, 1)
 
     def measure(self, values: Mapping[str, Any], names: Iterable[str]) -> None:

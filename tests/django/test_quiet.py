@@ -80,6 +80,20 @@ def test_columns_that_were_read_are_quiet_between_watched_rows(reviews):
     assert noting(Review) == EVERY
 
 
+def test_rows_that_are_no_instances_come_as_they_are(reviews):
+    """Mappings and tuples have no columns, and what was loaded elsewhere has no record."""
+    elsewhere = Review.objects.all()
+    assert len(elsewhere) == ROWS
+
+    def work():
+        assert sum(row["stars"] for row in Review.objects.values("stars")) == 3 * ROWS
+        assert sum(stars for (stars,) in Review.objects.values_list("stars")) == 3 * ROWS
+        assert sum(Review.objects.values_list("stars", flat=True)) == 3 * ROWS
+        assert sum(review.stars for review in elsewhere) == 3 * ROWS
+
+    assert reads_in(work) == ()
+
+
 def test_column_first_read_in_a_quiet_stretch_is_noted(reviews):
     """One row of many, and not one that is watched."""
 

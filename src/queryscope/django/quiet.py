@@ -18,6 +18,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from django.db.models.base import Model
+
 from queryscope.django.columns import columns_of
 from queryscope.django.labels import QUERY_MARK
 from queryscope.trace import guard
@@ -171,11 +173,13 @@ def _in_turn(rows: list[Any], columns: tuple[Column, ...]) -> Iterator[list[Any]
 
 def _columns_with(instance: Any) -> tuple[Column, ...]:
     """Return the columns of an instance that is tracked and of those that came along with it."""
-    state = instance._state
-    if type(getattr(state, QUERY_MARK, None)) is not Reads:
-        return ()
+    if (
+        not isinstance(instance, Model)
+        or type(getattr(instance._state, QUERY_MARK, 0)) is not Reads
+    ):
+        return ()  # of values(), or loaded outside every Recorder
     found = columns_of(type(instance))
-    for other in state.fields_cache.values():
+    for other in instance._state.fields_cache.values():
         if other is not None and other is not instance:
             found += columns_of(type(other))
     return found

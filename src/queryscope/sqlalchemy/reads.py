@@ -71,8 +71,14 @@ class Touched(set[Any]):
         return found, unseen
 
 
-_runs: dict[int, Touched] = {}
-"""What was read, by the number of the load; as long as its Recorder is there."""
+class _Runs(dict[Any, "Touched"]):
+    """What was read, by the number of the load; as long as its Recorder is there."""
+
+    def __missing__(self, run: Any) -> set[Any]:
+        return set()  # for what nobody asks about: to look for it first costs each read more
+
+
+_runs = _Runs()
 _running = _runs.get
 _armed: WeakSet[Any] = WeakSet()
 """Class managers whose next instance is to be watched."""
@@ -181,33 +187,31 @@ def _forget() -> None:
 
 def _getting(original: Callable[..., Any]) -> Callable[..., Any]:
     # As SQLAlchemy's own, with the note where the value is there. No guard: every line runs for
-    # every value that is read.
-    running = _running
+    # every value that is read. To ask whether the attribute is there costs less than to add it
+    # again.
+    runs = _runs
 
     @wraps(original)
     def __get__(self: Any, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        if not _runs:
+        if not runs:
             return original(self, instance, owner)
         try:
             values = instance.__dict__
             value = values[self.key]
-            touched = running(values[_STATE].runid)
-            if touched is not None:
-                touched.add(self.impl)
-            if self.impl.supports_population:
+            impl = self.impl
+            touched = runs[values[_STATE].runid]
+            if impl not in touched:
+                touched.add(impl)
+            if impl.supports_population:
                 return value
         except (AttributeError, KeyError):
             pass
         value = original(self, instance, owner)
-        try:
+        with suppress(AttributeError, KeyError):
             # It may have been loaded just now, by another load than the rest.
-            touched = running(instance.__dict__[_STATE].runid)
-            if touched is not None:
-                touched.add(self.impl)
-        except (AttributeError, KeyError):
-            pass
+            runs[instance.__dict__[_STATE].runid].add(self.impl)
         return value
 
     return __get__
@@ -356,26 +360,26 @@ def _noting(
     manager = mapper.class_manager
     columns = _columns_of(mapper)
     reads: Reads | None = None
-    last = 0
+    last = due = 0
     _arm(manager)
 
     def _instance(row: Any) -> Any:
-        nonlocal last, reads
+        nonlocal due, last, reads
         instance = process(row)
         if several and instance is not None:
             run.link(instance, path)
         # Rows of a subclass come from a processor of its own.
         if type(instance) is not model:
             return instance
-        if id(instance) == last:
+        key = id(instance)
+        if key == last:
             if path and reads is not None:
                 reads.rows += 1  # of another parent, unless collections came along
             return instance
-        last = id(instance)
+        last = key
         try:
             values = instance.__dict__
-            state = values[_STATE]
-            if state.runid != number:
+            if values[_STATE].runid != number:
                 run.mixed = True
                 return instance
             if reads is None:
@@ -383,22 +387,29 @@ def _noting(
                 if (several or path) and not reads.rows:
                     reads.seen = set()
             reads.rows = count = reads.rows + 1
-            if reads.seen is not None and len(reads.seen) < MAX_DISTINCT:
-                reads.seen.add(id(instance))
-            if count <= SAMPLED_ROWS:
-                reads.keys = reads.keys | {name for name, key in columns.items() if key}
-                reads.measure(values, columns)
-            if not count & (count - 1) and len(run.samples) < MAX_SAMPLES:
-                run.samples.append(state.obj)
-            if type(values) is _WatchedInstance:
-                reads.watch(values, count)
-            if count >= reads.due:
-                reads.due = next_watched(count)
-            if count + 1 >= reads.due:
-                _arm(manager)
+            seen = reads.seen
+            if seen is not None and len(seen) < MAX_DISTINCT:
+                seen.add(key)
+            if count >= due or type(values) is _WatchedInstance:
+                due = sampled(reads, values, count)
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "sqlalchemy.reads")
         return instance
+
+    def sampled(reads: Reads, values: Any, count: int) -> int:
+        """Look closer at a row with a number; return that of the next row to look at."""
+        if count <= SAMPLED_ROWS:
+            reads.keys = reads.keys | {name for name, key in columns.items() if key}
+            reads.measure(values, columns)
+        if not count & (count - 1) and len(run.samples) < MAX_SAMPLES:
+            run.samples.append(values[_STATE].obj)
+        if type(values) is _WatchedInstance:
+            reads.watch(values, count)
+        if count >= reads.due:
+            reads.due = next_watched(count)
+        if count + 1 >= reads.due:
+            _arm(manager)
+        return min(1 << count.bit_length(), max(reads.due - 1, count + 1))
 
     return _instance
 

@@ -198,7 +198,7 @@ class OrmWatch:
             if self._then is not None:
                 self._then()
         except Exception as error:  # noqa: BLE001 - an import must not fail for our sake
-            guard.count(error, "install")
+            guard.caught(error, "install")
             if self._report is not None:
                 text = str(error)
                 named = isinstance(error, QueryscopeError)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from queryscope import adapters, runtime
 from queryscope.errors import QueryscopeError
 from queryscope.trace import guard
-from queryscope.trace.scope import active
+from queryscope.trace.scope import ACTIVE, active
 from queryscope.trace.stage import StageBlock
 
 if TYPE_CHECKING:
@@ -112,6 +112,17 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
     def __enter__(self) -> Run:
         """Start recording."""
         run = Run(self._name or "block")
+        before = active()
+        try:
+            self._begin(run)
+        except BaseException:
+            # A signal handler may raise once the Recorder is open. Nobody would leave it: Python
+            # calls no ``__exit__`` then.
+            ACTIVE.set(before)
+            raise
+        return run
+
+    def _begin(self, run: Run) -> None:
         try:
             found = runtime.get()
             if found.settings.enabled:
@@ -121,7 +132,6 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
                 self._entered.append((recorder, run, get_ident()))
         except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(error, "profile")
-        return run
 
     def __exit__(
         self,
@@ -130,6 +140,7 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
         traceback: TracebackType | None,
     ) -> None:
         """End the Trace and send it to the sinks."""
+        entry = None
         try:
             entry = self._innermost()
             if entry is None:
@@ -139,21 +150,25 @@ class profile:  # noqa: N801 - reads as a verb: with profile("nightly export")
             run._finished = runtime.get().finished(recorder)  # noqa: SLF001 - our own pair
         except Exception as failure:  # noqa: BLE001 - the guard passes on what is not ours
             guard.caught(failure, "profile")
+        finally:
+            # Wherever a signal handler raised in between: this thread goes on as it came.
+            entry = entry or self._innermost()
+            if entry is not None:
+                entry[0].leave()
+                self._entered.remove(entry)
 
     def _innermost(self) -> tuple[Recorder, Run, int] | None:
-        """Take out what this context entered last: threads and tasks may share one ``profile``."""
+        """Return what this context entered last: threads and tasks may share one ``profile``."""
         scope = active()
         recorder = None if scope is None else scope.recorder
         while recorder is not None:
-            for index in range(len(self._entered) - 1, -1, -1):
-                if self._entered[index][0] is recorder:
-                    return self._entered.pop(index)
+            for entry in reversed(self._entered):
+                if entry[0] is recorder:
+                    return entry
             recorder = recorder.outer
         # Left in another context than entered, as a generator does that is closed elsewhere.
-        for index in range(len(self._entered) - 1, -1, -1):
-            if self._entered[index][2] == get_ident():
-                return self._entered.pop(index)
-        return None
+        here = get_ident()
+        return next((entry for entry in reversed(self._entered) if entry[2] == here), None)
 
     async def __aenter__(self) -> Run:
         """Start recording, in a coroutine."""
@@ -215,14 +230,25 @@ class stage:  # noqa: N801 - reads as a verb: with stage("availability")
 
     def __exit__(self, *error: object) -> None:
         """End the stage."""
-        # Threads and tasks may share one ``stage``: end what this context is in.
+        try:
+            block = self._innermost()
+        except BaseException:
+            # A signal handler raised here: what follows belongs to no such stage.
+            self._innermost().__exit__(*error)
+            raise
+        try:
+            block.__exit__(*error)
+        finally:
+            self._blocks.remove(block)
+
+    def _innermost(self) -> StageBlock:
+        """Return what this context is in: threads and tasks may share one ``stage``."""
         here = active()
         blocks = self._blocks[::-1]
-        block = next((block for block in blocks if block.place is here), None)
-        if block is None:
-            block = next((block for block in blocks if block.place is None), blocks[0])
-        self._blocks.remove(block)
-        block.__exit__(*error)
+        for block in blocks:
+            if block.place is here:
+                return block
+        return next((block for block in blocks if block.place is None), blocks[0])
 
     async def __aenter__(self) -> Self:
         """Begin the stage, in a coroutine."""

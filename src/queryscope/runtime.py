@@ -154,9 +154,12 @@ class Runtime:
             request: Endpoint and text of the captured request, None where none was.
         """
         done = Finished(recorder, self.key, self.settings.thresholds, url, request)
-        if recorder.outer is None or recorder.outer.closed:
+        outer = recorder.outer
+        if outer is None or outer.closed:
             self.writer.put(done)
-        self.tally.settle(recorder)
+            self.tally.settle(recorder)
+        elif "children" in outer.dropped:
+            self.tally.settle(recorder)  # beyond what hangs under the outer one, and counted there
         return done
 
     def finish_now(self, recorder: Recorder) -> Judged:

@@ -73,7 +73,7 @@ def lines_by_way(group, folder):
         group: The group.
         folder: An empty folder for files.
     """
-    with _databases(group.database, folder) as (first, second):
+    with databases(group.database, folder) as (first, second):
         output = folder / "lines.json"
         plan = Plan(group.orm, group.database, group.driver, first, second, group.ways, str(output))
         command = [sys.executable, "-m", "tests.contract_suite.child", plan.text()]
@@ -122,8 +122,13 @@ def _of_script(path):
 
 
 @contextlib.contextmanager
-def _databases(database, folder):
-    """Give the addresses of two empty databases, deleted afterwards."""
+def databases(database, folder):
+    """Give the addresses of two empty databases, deleted afterwards.
+
+    Args:
+        database: As in ``Plan``.
+        folder: Where SQLite's files are.
+    """
     if database == "sqlite":
         yield str(folder / "first.db"), str(folder / "second.db")
         return

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LIMIT_S = 120
 
 
-def run(code, *, cwd=".", check=True, **environ):
+def run(code, *, cwd=".", check=True, limit_s=LIMIT_S, **environ):
     """Run ``code`` as a script; return the finished process with its output as text."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "src")])
     done = subprocess.run(
@@ -20,7 +20,7 @@ def run(code, *, cwd=".", check=True, **environ):
         env={**os.environ, "PYTHONPATH": path, **environ},
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=limit_s,
         check=False,
     )
     assert not check or done.returncode == 0, done.stderr[-4000:]

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
 import random
 import secrets
 import signal
-import sys
 import threading
 from importlib.util import find_spec
 
@@ -21,14 +19,11 @@ from queryscope import requests, runtime
 from queryscope.store.writer import Writer
 from queryscope.trace import guard
 from tests.faults.child import run
-from tests.faults.interrupted import HardAlarmError, Sweep
+from tests.faults.sweep import Sweep, swept
 
 MODELS = ["django", "sqlalchemy"]
 TIMES = 150
 """Interruptions of each kind; by hand, thousands."""
-PLACES = 1_000
-"""Places in our frames that are tried, if there is time; by hand, all."""
-PLACES_S = 12
 
 
 def check(code, printed):
@@ -47,42 +42,27 @@ def test_request_after_interruptions_is_as_before(model, kind):
     check(call, "[]\n[]\nenough\n")
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_place_of_ours_can_be_interrupted(model):
-    """Wherever Python looks for signals in our frames: what is raised there comes out, only that.
-
-    Afterwards the thread is in no Recorder, no other one waits for a lock, the Trace is there or
-    counted as lost, and the next request has the Trace it had before.
-    """
-    seed = random.SystemRandom().randrange(10**6)
-    call = f"i.swept(i.{model}_application, {seed}, {PLACES}, {PLACES_S})"
-    check(call, "()\nenough\n")
-
-
 def test_lock_of_the_writer_is_free_wherever_put_is_interrupted():
     """A lock that a signal handler's error left taken would stop every other thread's request."""
     writer = Writer(lambda _: None, limit=100, value=lambda _: 0)
-    before = sys.gettrace()
-    for number in itertools.count(1):
-        for _ in range(3):  # Python 3.13.0 tells of no opcodes at first, and after an error
-            sweep = Sweep(number)
-            sys.settrace(sweep.trace)
-            try:
-                writer.put(number)
-            except HardAlarmError:
-                pass
-            finally:
-                sys.settrace(before)
-            if sweep.place is not None:
-                break
-        other = threading.Thread(target=writer.flush, args=[10], daemon=True)
-        other.start()
-        other.join(20)
-        assert not other.is_alive(), sweep.place
-        if sweep.place is None:
-            break
-    assert number > 5
+    counting = Sweep()
+    swept(counting, writer.put, 0)
+    assert len(counting.passed) > 5
+    for place, passes in counting.passed.items():
+        for number in range(1, passes + 1):
+            sweep = Sweep(place, number)
+            swept(sweep, writer.put, number)
+            other = threading.Thread(target=writer.flush, args=[10], daemon=True)
+            other.start()
+            other.join(20)
+            assert not other.is_alive(), sweep.where
     assert writer.close(10)
+
+
+@pytest.mark.parametrize("what", ["block", "stage", "findings"])
+def test_what_a_user_names_can_be_interrupted(what):
+    """A block, a stage, and findings that are asked for: none is left behind, nothing is lost."""
+    run(f"from tests.faults import interrupted_names as i; i.interrupted_{what}()")
 
 
 class SoftTimeLimitError(Exception):

@@ -442,3 +442,18 @@ def test_two_tags_on_one_path_are_two_sites(registered):
     registered(Node.render, NODE)
     tags = [Node(), Node()]
     assert len({tag.render() for tag in tags}) == 2
+
+
+def test_inner_one_that_nobody_left_does_not_bring_its_context_back():
+    """A view left its block open, and its stream ends later: the thread is in neither of them."""
+    outer, inner = Recorder("request", "outer"), Recorder("block", "inner")
+    before = ACTIVE.get()
+    outer.open()
+    inner.open()
+    ACTIVE.set(before)  # the middleware goes on as it came
+    outer.leave()
+    ACTIVE.set(before)
+    outer.close()
+    assert ACTIVE.get() is before
+    assert outer.children == [inner]
+    assert inner.closed

@@ -13,6 +13,7 @@ from queryscope import requests, runtime
 from queryscope.runtime import Runtime
 from queryscope.settings import Settings
 from queryscope.trace import guard
+from queryscope.trace import recorder as recorders
 from queryscope.trace.recorder import Recorder
 from queryscope.trace.scope import ACTIVE
 from queryscope.trace.tally import Tally
@@ -196,3 +197,38 @@ def test_blocks_of_the_user_are_settled():
         assert runtime.get().lost == 0
     finally:
         runtime.reset()
+
+
+def test_nested_trace_goes_with_the_outer_one(force):
+    """Ended in an outer one that is lost, it is lost, too; and no longer when that one is told."""
+    outer = force.recorder("block", "outer")
+    outer.open()
+    inner = force.recorder("block", "inner")
+    inner.open()
+    inner.close()
+    force.finished(inner)
+    outer.leave()
+    assert force.lost == 0
+    del outer, inner
+    gc.collect()
+    assert told(force) == 2
+    assert force.lost == 2
+
+
+def test_nested_traces_beyond_those_kept_are_not_lost(force, monkeypatch):
+    """The outer one says how many children it dropped; they are not counted twice."""
+    monkeypatch.setattr(recorders, "MAX_CHILDREN", 1)
+    outer = force.recorder("block", "outer")
+    outer.open()
+    for _ in range(3):
+        inner = force.recorder("block", "inner")
+        inner.open()
+        inner.close()
+        force.finished(inner)
+    outer.close()
+    force.finished(outer)
+    assert outer.dropped == {"children": 2}
+    del outer, inner
+    gc.collect()
+    assert told(force) == 0
+    assert force.lost == 0

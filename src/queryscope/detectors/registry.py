@@ -233,7 +233,7 @@ def judge(
     try:
         repeats = Repeats.of(trace)
     except Exception as error:  # noqa: BLE001 - sessions and pools are judged without repeats
-        guard.count(error, "repeats")
+        guard.caught(error, "repeats")
         if on_failure is not None:
             on_failure("repeats", error)
         repeats = Repeats()
@@ -244,7 +244,7 @@ def judge(
         try:
             found.extend(replace(item, trace_id=trace.id) for item in detector.detect(case))
         except Exception as error:  # noqa: BLE001 - one broken detector must not hide the others
-            guard.count(error, f"{FAILED_PLACE}{code}")
+            guard.caught(error, f"{FAILED_PLACE}{code}")
             if on_failure is not None:
                 on_failure(code, error)
     return tuple(sorted(_without_silenced(found), key=weight)) if found else ()
@@ -307,7 +307,7 @@ def _asked(
         try:
             found.extend(detect(given))
         except Exception as error:  # noqa: BLE001 - one broken detector must not hide the others
-            guard.count(error, f"{FAILED_PLACE}{code}")
+            guard.caught(error, f"{FAILED_PLACE}{code}")
             if on_failure is not None:
                 on_failure(code, error)
     return found

@@ -232,7 +232,7 @@ def settled(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     try:
         return _of_here().apply(findings)
     except Exception as error:  # noqa: BLE001 - a finding that stays open harms nobody
-        guard.count(error, "policy")
+        guard.caught(error, "policy")
         return findings
 
 

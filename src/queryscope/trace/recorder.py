@@ -199,6 +199,8 @@ class Recorder(Walker):
         # A response that nobody closed, as with a request factory, must not hide its facts
         # from the budget around it.
         for inner in list(self.opened.values()):
+            # Nobody left it, and this context may have gone on since: what left us left it, too.
+            inner.token = None
             inner.close()
             inner._hang()  # where a signal handler raised in its own close()
         self.end_ns = clock()

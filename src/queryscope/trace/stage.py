@@ -37,7 +37,11 @@ class StageBlock:
             index = recorder.begin_stage(self._name, self._kind, scope.stage)
             self.place = recorder.carry(index)
             self._token = ACTIVE.set(self.place)
-        except Exception as error:  # noqa: BLE001 - the guard passes on what is not ours
+        except BaseException as error:
+            # Nobody leaves a stage whose beginning a signal handler has interrupted.
+            ACTIVE.set(scope)
+            if not isinstance(error, Exception):
+                raise
             guard.caught(error, "stage")
 
     def __exit__(self, *_: object) -> None:
@@ -46,9 +50,11 @@ class StageBlock:
         if place is None:
             return
         try:
-            place.recorder.end_stage(place.stage)
-            if self._token is not None:
-                ACTIVE.reset(self._token)
+            try:
+                place.recorder.end_stage(place.stage)
+            finally:  # wherever a signal handler raises: what follows belongs to no such stage
+                if self._token is not None:
+                    ACTIVE.reset(self._token)
         except Exception as error:
             # A ValueError says: left in another context than entered, as a generator does that
             # is closed elsewhere. That context is gone, and our value with it.

@@ -16,9 +16,17 @@ from tests.verify.shop import GOOD, IMPORT, INNER, a_diff, bytes_of, make_shop
 ITEMS = "/items?stock=2"
 
 
+@pytest.fixture(scope="module")
+def baselines(tmp_path_factory):
+    """Return a folder in which every test finds what the original answered to an earlier one."""
+    return tmp_path_factory.mktemp("baselines")
+
+
 @pytest.fixture
-def shop(tmp_path, monkeypatch):
+def shop(tmp_path, monkeypatch, baselines):
     """Return the folder of the shop; runs put their folders beside it."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "baselines").symlink_to(baselines)
     runs = tmp_path / "runs"
     runs.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(runs))

@@ -16,6 +16,8 @@ from queryscope.verify import changes, patch, project, recorded, report
 from queryscope.verify.bench import VARIANTS, Bench
 from queryscope.verify.changes import Change
 from queryscope.verify.judge import Judge
+from queryscope.verify.kept import FOLDER as BASELINES
+from queryscope.verify.kept import Kept
 from queryscope.verify.ledger import FILE, Attempt, Ledger
 from queryscope.verify.workspace import RunFolder
 
@@ -52,7 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"edge-value variants of each endpoint at most (default: {VARIANTS})",
     )
     parser.add_argument(
-        "--again", action="store_true", help="judge anew what the ledger has a verdict on"
+        "--again",
+        action="store_true",
+        help="judge anew what the ledger has a verdict on, and ask the original again",
     )
     parser.add_argument(
         "--format", choices=FORMATS, default="terminal", help="the form (default: terminal)"
@@ -68,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
     change = _change(found.root, options)
     ledger = Ledger(Path(options.store).parent / FILE)
     with RunFolder() as folder:
-        bench = Bench(found, folder, change.base)
+        kept = Kept(Path(options.store).parent / BASELINES, again=options.again)
+        bench = Bench(found, folder, change.base, kept)
         # What the working tree changes is a change of the source before it, which is a copy.
         source = bench.original if change.base else found.root
         proposal = patch.from_diff(change.diff, source, origin=change.origin)

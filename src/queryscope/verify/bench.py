@@ -12,16 +12,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.errors import QueryscopeError
 from queryscope.verify import hints, inputs, patch, workspace
+from queryscope.verify.baseline import Baselines
 from queryscope.verify.booting import boot_error
 from queryscope.verify.clones import source_of
 from queryscope.verify.contract import STRANGER
 from queryscope.verify.job import Job
-from queryscope.verify.launch import ended_with_all, environment, first_error_of, replay
+from queryscope.verify.kept import Kept
+from queryscope.verify.launch import (
+    Replay,
+    ended_with_all,
+    environment,
+    first_error_of,
+    together,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from queryscope.verify.contract import Request
+    from queryscope.verify.job import Reply
     from queryscope.verify.launch import Run
     from queryscope.verify.parts import Clone, Literal, Source
     from queryscope.verify.plan import Plan
@@ -56,10 +65,18 @@ class Bench:
         project: The user's project.
         folder: The run's own.
         base: Files of the source that stand otherwise in the tree, see ``changes.Change``.
+        kept: Where the original's answers are kept for the next run.
+
+    Attributes:
+        baselines: What is kept of the original.
     """
 
     def __init__(
-        self, project: Project, folder: RunFolder, base: Mapping[str, bytes | None] | None = None
+        self,
+        project: Project,
+        folder: RunFolder,
+        base: Mapping[str, bytes | None] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Copy the tree; the data is cloned when it is first needed."""
         self.project = project
@@ -69,6 +86,7 @@ class Bench:
         self._files = workspace.files_of(project.root, extra=project.copy, without=without)
         self._numbers = itertools.count(1)
         self.tree_sha256 = workspace.tree_digest(project.root, self._files, self._base)
+        self.baselines = Baselines(kept or Kept(None), project, self.tree_sha256)
         self.original = self._copied("original")
         self._source: Source | None = None
         self._pristine: Clone | None = None
@@ -169,12 +187,33 @@ class Bench:
 
     # -- replays ------------------------------------------------------------------------------
 
-    def both(self, tree: Path, plan: Plan, *, name: str, step_limit_s: float | None = None) -> Pair:
-        """Replay a plan twice on a tree, differing on purpose."""
-        return Pair(
-            self.run(tree, plan, name=f"{name}-a", step_limit_s=step_limit_s),
-            self.run(tree, plan, name=f"{name}-b", step_limit_s=step_limit_s),
-        )
+    def both(
+        self,
+        tree: Path,
+        plan: Plan,
+        *,
+        name: str,
+        step_limit_s: float | None = None,
+        enough: Callable[[int, Reply], bool] | None = None,
+    ) -> Pair:
+        """Replay a plan twice on a tree, side by side, differing on purpose.
+
+        Args:
+            tree: Of the first; the second has a copy of its own.
+            plan: What is asked.
+            name: Of the replays.
+            step_limit_s: Longest time of one answer; None to measure it.
+            enough: Told 0 or 1 and each reply of that replay; true to end it.
+        """
+        trees = {f"{name}-a": tree, f"{name}-b": self._twin(tree)}
+        return Pair(*self._replayed(trees, plan, step_limit_s, enough))
+
+    def _twin(self, tree: Path) -> Path:
+        twin = tree.with_name(f"{tree.name}-b")
+        if not twin.exists():
+            found = (path for path in tree.rglob("*") if path.is_symlink() or not path.is_dir())
+            workspace.copy_tree(tree, [path.relative_to(tree) for path in found], twin)
+        return twin
 
     def boot_error(self, tree: Path) -> str:
         """Return why a tree does not boot by the command of production; ``""`` where it does."""
@@ -195,39 +234,60 @@ class Bench:
 
     def run(self, tree: Path, plan: Plan, *, name: str, step_limit_s: float | None = None) -> Run:
         """Replay a plan on a tree, in a cold process; ``name`` ends with a key of ``SEEDS``."""
-        limit_s = self.project.time_limit_s
-        work = self.source.copy(plan.clones[0], f"work of {name}")
-        which = name.rpartition("-")[2]
+        (run,) = self._replayed({name: tree}, plan, step_limit_s)
+        return run
+
+    def _replayed(
+        self,
+        trees: Mapping[str, Path],
+        plan: Plan,
+        step_limit_s: float | None,
+        enough: Callable[[int, Reply], bool] | None = None,
+    ) -> list[Run]:
+        """Replay a plan on trees at a time, by the names of the replays."""
+        works: list[Clone] = []
         try:
-            work = self._in_place(work, tree)
-            job = Job(
-                tree=str(tree),
-                original=str(self.project.root),
-                folder=str(self.folder.path),
-                app=self.project.app,
-                host=self.project.host,
-                actors=self.project.actors,
-                work=work,
-                clones=plan.clones,
-                requests=plan.requests,
-                steps=plan.steps,
-                reversed_selects=which == "b",
-                memory_limit_mib=self.project.memory_limit_mib,
-                cpu_limit_s=int(limit_s) + 1,
-                step_limit_s=step_limit_s,
-                results=str(self.folder.path / f"{name}.results"),
-            )
-            return replay(
-                job,
-                self._variables(work.url),
-                name=name,
-                hash_seed=SEEDS[which],
-                time_limit_s=limit_s,
-                # The child ends an answer itself; what it cannot end is ended with it.
-                step_limit_s=step_limit_s + GRACE_S if step_limit_s else limit_s,
-            )
+            replays = []
+            for name, tree in trees.items():
+                works.append(self.source.copy(plan.clones[0], f"work of {name}"))
+                works[-1] = self._in_place(works[-1], tree)
+                replays.append(self._replay(name, tree, plan, works[-1], step_limit_s))
+            return together(replays, self.folder.path, enough)
         finally:
-            self.source.drop(work)
+            for work in works:
+                self.source.drop(work)
+
+    def _replay(
+        self, name: str, tree: Path, plan: Plan, work: Clone, step_limit_s: float | None
+    ) -> Replay:
+        limit_s = self.project.time_limit_s
+        which = name.rpartition("-")[2]
+        job = Job(
+            tree=str(tree),
+            original=str(self.project.root),
+            folder=str(self.folder.path),
+            app=self.project.app,
+            host=self.project.host,
+            actors=self.project.actors,
+            work=work,
+            clones=plan.clones,
+            requests=plan.requests,
+            steps=plan.steps,
+            reversed_selects=which == "b",
+            memory_limit_mib=self.project.memory_limit_mib,
+            cpu_limit_s=int(limit_s) + 1,
+            step_limit_s=step_limit_s,
+            results=str(self.folder.path / f"{name}.results"),
+        )
+        return Replay(
+            job,
+            self._variables(work.url),
+            name=name,
+            hash_seed=SEEDS[which],
+            time_limit_s=limit_s,
+            # The child ends an answer itself; what it cannot end is ended with it.
+            step_limit_s=step_limit_s + GRACE_S if step_limit_s else limit_s,
+        )
 
     def _in_place(self, work: Clone, tree: Path) -> Clone:
         """Move the working copy to where an application looks that is not told of it."""

@@ -1,13 +1,16 @@
-"""What the patched code costs beside the original: per endpoint, against the noise of both runs."""
+"""What the patched code costs beside the original: per endpoint, against the noise of times."""
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.verify.proposal import Constraint, Cost
 
 if TYPE_CHECKING:
-    from queryscope.verify.bench import Pair
+    from collections.abc import Sequence
+
+    from queryscope.verify.launch import Run
     from queryscope.verify.plan import Plan
 
 TIME_SHARE = 0.25
@@ -27,6 +30,7 @@ class Judged(NamedTuple):
         after: The same of the patched code.
         fell: What fell, one phrase each.
         risen: What rose and must not, one phrase each.
+        slower: What takes longer beyond the noise, one phrase each.
         constraint: What it teaches, None when it is well.
     """
 
@@ -34,32 +38,59 @@ class Judged(NamedTuple):
     after: Costs
     fell: tuple[str, ...]
     risen: tuple[str, ...]
+    slower: tuple[str, ...]
     constraint: Constraint | None
 
 
-def costs_of(plan: Plan, pair: Pair) -> dict[str, Cost]:
+class Times(NamedTuple):
+    """The recorded requests asked again and again, by either side in turn.
+
+    Attributes:
+        plan: What was asked.
+        before: Runs of the original.
+        after: Runs of the patched code.
+    """
+
+    plan: Plan
+    before: tuple[Run, ...]
+    after: tuple[Run, ...]
+
+    def and_also(self, more: Times) -> Times:
+        """Return these and others over the same plan."""
+        return Times(self.plan, self.before + more.before, self.after + more.after)
+
+
+def costs_of(plan: Plan, run: Run, timed: Plan, runs: Sequence[Run]) -> dict[str, Cost]:
     """Return what the recorded requests of each endpoint cost on the data as it is.
 
-    Counts are of the first run; times the lesser of both.
+    Args:
+        plan: What was asked.
+        run: Counts are of this run.
+        timed: What was asked again and again.
+        runs: Times are the least of these, request by request.
     """
+    spent: dict[str, list[Cost]] = {}
+    for one in runs:
+        for step in timed.measured:
+            spent.setdefault(timed.place(step)[1].key, []).append(one.replies[step].cost)
     found: dict[str, Cost] = {}
     for step in plan.measured:
-        endpoint = plan.place(step)[2]
-        first, second = pair.a.replies[step].cost, pair.b.replies[step].cost
-        cost = first._replace(
-            duration_ns=min(first.duration_ns, second.duration_ns),
-            held_ns=min(first.held_ns, second.held_ns),
+        _, request, endpoint = plan.place(step)
+        cost = run.replies[step].cost._replace(
+            duration_ns=min(one.duration_ns for one in spent[request.key]),
+            held_ns=min(one.held_ns for one in spent[request.key]),
         )
         found[endpoint] = found.get(endpoint, Cost()).plus(cost)
     return found
 
 
-def judge(plan: Plan, original: Pair, patched: Pair) -> Judged:
+def judge(plan: Plan, original: Run, patched: Run, times: Times) -> Judged:
     """Return what fell and what rose."""
-    before = costs_of(plan, original)
-    after = costs_of(plan, patched)
+    before = costs_of(plan, original, times.plan, times.before)
+    after = costs_of(plan, patched, times.plan, times.after)
     fell: list[str] = []
     risen: list[str] = []
+    slower: list[str] = []
     for endpoint, old in before.items():
         new = after[endpoint]
         for name in ("statements", "sessions", "rows"):
@@ -70,34 +101,41 @@ def judge(plan: Plan, original: Pair, patched: Pair) -> Judged:
             elif now > was and not (name == "rows" and new.statements < old.statements):
                 # More rows for fewer statements is what a join is.
                 risen.append(phrase)
-        noise = _noise(plan, original, endpoint)
+        noise = _noise(times, endpoint)
         allowed = old.duration_ns * (1 + max(TIME_SHARE, NOISE_FACTOR * noise))
         requests = sum(plan.place(step)[2] == endpoint for step in plan.measured)
         if new.duration_ns > allowed + TIME_FLOOR_NS * requests:
-            risen.append(
+            slower.append(
                 f"time of {endpoint} {old.duration_ns / 1e6:.1f} ms -> "
                 f"{new.duration_ns / 1e6:.1f} ms, noise {noise:.0%}"
             )
+    too_much = [*risen, *slower]
     constraint = None
-    if risen:
-        constraint = Constraint("cost", risen[0].partition(" of ")[0], f"{risen[0]}: too much.")
+    if too_much:
+        subject = too_much[0].partition(" of ")[0]
+        constraint = Constraint("cost", subject, f"{too_much[0]}: too much.")
     elif not fell:
         constraint = Constraint(
             "cost", "statements", "Statements, rows or sessions of a recorded endpoint must fall."
         )
     return Judged(
-        tuple(before.items()), tuple(after.items()), tuple(fell), tuple(risen), constraint
+        tuple(before.items()),
+        tuple(after.items()),
+        tuple(fell),
+        tuple(risen),
+        tuple(slower),
+        constraint,
     )
 
 
-def _noise(plan: Plan, pair: Pair, endpoint: str) -> float:
-    """Return by which share the two runs of the original differ in time."""
-    sums = [
-        sum(
-            run.replies[step].cost.duration_ns
-            for step in plan.measured
-            if plan.place(step)[2] == endpoint
-        )
-        for run in pair
-    ]
-    return (max(sums) - min(sums)) / max(min(sums), 1)
+def _noise(times: Times, endpoint: str) -> float:
+    """Return by which share the original's usual time is above its least."""
+    rounds: dict[str, list[int]] = {}
+    for run in times.before:
+        for step in times.plan.measured:
+            _, request, of = times.plan.place(step)
+            if of == endpoint:
+                rounds.setdefault(request.key, []).append(run.replies[step].cost.duration_ns)
+    least = sum(map(min, rounds.values()))
+    usual = sum(median(ones) for ones in rounds.values())
+    return (usual - least) / max(least, 1)

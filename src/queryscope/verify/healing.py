@@ -36,31 +36,48 @@ def heal(
 
     Nothing is raised where the original does not run at all: the baseline will say so.
     """
-    found = list(clones)
+    if sqlite_file(clones[0].url, Path("/")) is None:
+        return list(clones)
+    kept = bench.baselines.healed(bench.source, recorded, clones)
+    healed = kept.read()
+    if healed is None:
+        healed = _healed(bench, recorded, clones)
+        kept.write(healed)
+    else:
+        for clone in clones:
+            for table in healed.get(clone.name, ()):
+                _put_back(clone, clones[0], [table])
+    return [
+        clone._replace(changed=f"{clone.changed}; as it was, or nothing answers: {', '.join(put)}")
+        if (put := healed.get(clone.name))
+        else clone
+        for clone in clones
+    ]
+
+
+def _healed(
+    bench: Bench, recorded: Mapping[str, Sequence[Request]], clones: Sequence[Clone]
+) -> dict[str, list[str]]:
+    """Heal clones, and return what was put back on each."""
     healed: dict[str, list[str]] = {}
-    sick = [clone for clone in found if clone.changed]
+    sick = [clone for clone in clones if clone.changed]
     for round_ in range(ROUNDS):
-        if not sick or sqlite_file(found[0].url, Path("/")) is None:
+        if not sick:
             break
-        scouted = plan(recorded, {}, [found[0], *sick])
+        scouted = plan(recorded, {}, [clones[0], *sick])
         run = bench.run(bench.original, scouted, name=f"scout-{round_}-a")
         if not run.complete:
             break
         suspects = _suspects(scouted, run)
         sick = []
-        for clone in found:
+        for clone in clones:
             known = healed.setdefault(clone.name, [])
             tables = [one for one in suspects.get(clone.name, ()) if one not in known]
-            table = _put_back(clone, found[0], tables)
+            table = _put_back(clone, clones[0], tables)
             if table:
                 known.append(table)
                 sick.append(clone)
-    return [
-        clone._replace(changed=f"{clone.changed}; as it was, or nothing answers: {', '.join(put)}")
-        if (put := healed.get(clone.name))
-        else clone
-        for clone in found
-    ]
+    return {name: put for name, put in healed.items() if put}
 
 
 def failed(status: int) -> bool:

@@ -7,28 +7,39 @@ from typing import TYPE_CHECKING
 
 from queryscope.verify import bench as benches
 from queryscope.verify import clocks, compare, cost, healing, hints, policy
+from queryscope.verify.answers import Answers
+from queryscope.verify.bench import Pair
+from queryscope.verify.checks import Checks
 from queryscope.verify.clones.recipes import SMALLEST_SIZE
 from queryscope.verify.confine import REFUSED
 from queryscope.verify.contract import Answer
 from queryscope.verify.job import STEP_FACTOR, STEP_LIMIT_S, TIME_OUT
 from queryscope.verify.plan import plan as planned
-from queryscope.verify.proposal import Check, Constraint, Counterexample, Verdict
+from queryscope.verify.proposal import Constraint, Counterexample, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from queryscope.verify.bench import Bench, Pair
+    from queryscope.verify.answers import Different
+    from queryscope.verify.bench import Bench
     from queryscope.verify.contract import Request
     from queryscope.verify.launch import Run
     from queryscope.verify.parts import Clone, Literal
     from queryscope.verify.plan import Plan
-    from queryscope.verify.proposal import Machinery, Outcome, Proposal
+    from queryscope.verify.proposal import Machinery, Proposal
 
 REDIRECTION = 300
 NO_ANSWER = 0
+ROUNDS = 5
+"""How often the recorded requests are asked to see how long they take."""
+TIMED_AGAIN = 2
 LARGE = "more rows"
 """The name of the clone that has more rows than a number of the source begins so."""
+
+
+class _Stale(Exception):  # noqa: N818 - a reason to ask again, no error
+    """The original does not answer as it did when it was asked before."""
 
 
 @dataclass(slots=True)
@@ -46,7 +57,7 @@ class Judge:
     recorded: Mapping[str, Sequence[Request]]
     progress: Callable[[str], None]
     variants: int = benches.VARIANTS
-    _checks: list[Check] = field(default_factory=list)
+    _checks: Checks = field(default_factory=Checks)
 
     def judge(self, proposal: Proposal) -> Verdict:
         """Return the Verdict on a Proposal.
@@ -55,9 +66,9 @@ class Judge:
             PatchError: It does not fit the source.
             BenchError: The data cannot be cloned.
         """
-        self._checks = []
+        self._checks = Checks()
         tree = self.bench.patched(proposal)
-        self._passed("applies", f"{proposal.title}, {', '.join(proposal.paths)}")
+        self._checks.passed("applies", f"{proposal.title}, {', '.join(proposal.paths)}")
         sources = policy.sources_of(proposal, self.bench.original)
         for name, found, passed in (
             ("compiles", policy.broken(sources), "every patched file is Python"),
@@ -68,40 +79,71 @@ class Judge:
             ),
         ):
             if found is not None:
-                return self._refused(name, found.reason, found.constraint)
-            self._passed(name, passed)
+                return self._checks.refused(name, found.reason, found.constraint)
+            self._checks.passed(name, passed)
         unbooted = self._unbooted(tree)
         if unbooted is not None:
             return unbooted
         texts = [text for pair in sources.values() for text in pair if text]
         plan = self._plan(sources, texts)
-        self.progress(
-            f"asking {len(plan.questions)} times on {len(plan.clones)} clones, four times over"
+        self.progress(f"asking {len(plan.questions)} times on {len(plan.clones)} clones, twice")
+        done = len(self._checks)
+        kept = self.bench.baselines.runs(self.bench.source, plan)
+        runs = kept.read()
+        if runs is not None:
+            self.progress("the original was asked before: its answers are taken from then")
+            try:
+                return self._compared(plan, Pair(*runs), tree, kept=True)
+            except _Stale:
+                self.progress("the original answers otherwise by now: it is asked again")
+                kept.forget()
+                self._checks.back_to(done)
+        original = self.bench.both(self.bench.original, plan, name="original")
+        for run in original:
+            trouble = self._trouble(plan, run)
+            if trouble is not None:
+                return trouble
+        kept.write(original)
+        return self._compared(plan, original, tree, kept=False)
+
+    def _compared(self, plan: Plan, original: Pair, tree: Path, *, kept: bool) -> Verdict:
+        """Return the Verdict by what the patched code answers and costs beside the original.
+
+        Raises:
+            _Stale: The original was asked before, and does not answer as then.
+        """
+        trouble = self._baseline_trouble(plan, original)
+        if trouble is not None:
+            return trouble
+        answers = Answers(plan, original)
+        limit_s = step_limit_s(original.a)
+        runs = self.bench.both(
+            tree, plan, name="patched", step_limit_s=limit_s, enough=answers.enough
         )
-        first = self.bench.run(self.bench.original, plan, name="original-a")
-        trouble = self._trouble(plan, first)
-        if trouble is not None:
-            return trouble
-        # What does not boot or hangs needs no second baseline to be refused.
-        limit_s = step_limit_s(first)
-        runs = [self.bench.run(tree, plan, name="patched-a", step_limit_s=limit_s)]
-        stopped = self._stopped(plan, first, runs[0])
-        if stopped is not None:
-            return stopped
-        second = self.bench.run(self.bench.original, plan, name="original-b")
-        original = benches.Pair(first, second)
-        trouble = self._trouble(plan, second) or self._baseline_trouble(plan, original)
-        if trouble is not None:
-            return trouble
-        refused = self._answers(plan, original, runs)
-        if refused is not None:
-            return refused
-        runs.append(self.bench.run(tree, plan, name="patched-b", step_limit_s=limit_s))
-        refused = self._stopped(plan, second, runs[1]) or self._answers(plan, original, runs)
-        if refused is not None:
-            return refused
-        self._count_answers(plan, original)
-        return self._cost(plan, original, benches.Pair(*runs))
+        for before, run in zip(original, runs, strict=True):
+            stopped = self._stopped(plan, before, run)
+            if stopped is not None:
+                if kept:
+                    self._ask_again(plan, answers, _left_open(plan, run) or plan.questions[0], 0)
+                return stopped
+        different = answers.different()
+        if different:
+            if kept:
+                self._ask_again(plan, answers, different[0].step, different[0].which)
+            return self._answered(plan, answers, different)
+        self._count_answers(plan, answers)
+        return self._cost(plan, original, runs, tree, answers if kept else None)
+
+    def _ask_again(self, plan: Plan, answers: Answers, step: int, which: int) -> None:
+        """Ask the original itself what the patched code answers otherwise, or not at all.
+
+        Raises:
+            _Stale: It does not answer as before.
+        """
+        name = f"again-{'ab'[which]}"
+        run = self.bench.run(self.bench.original, plan.alone(step), name=name)
+        if not answers.holds(step, which, run):
+            raise _Stale
 
     # -- checks -------------------------------------------------------------------------------
 
@@ -114,14 +156,14 @@ class Judge:
         self.progress(f"booting it: {command}")
         error = self.bench.boot_error(tree)
         if not error:
-            self._passed("boots", f"{command} answers {project.health}")
+            self._checks.passed("boots", f"{command} answers {project.health}")
             return None
         own = self.bench.boot_error(self.bench.original)
         if own:
             what = f"The original code does not boot by {command}: {own}"
-            return self._inconclusive("boots", what, "not started")
+            return self._checks.inconclusive("boots", what, "not started")
         reason = f"It does not boot by {command}: {error}"
-        return self._refused("boots", reason, Constraint("boot", "", reason))
+        return self._checks.refused("boots", reason, Constraint("boot", "", reason))
 
     def _plan(self, sources: Mapping[str, tuple[str, str]], touched: list[str]) -> Plan:
         before, after = zip(*sources.values(), strict=True) if sources else ((), ())
@@ -145,13 +187,13 @@ class Judge:
         if run.failure is not None:
             machinery: Machinery = "not started" if run.failure.stage == "boot" else "crashed"
             what = f"The original code fails at {run.failure.stage}: {run.failure.error}"
-            return self._inconclusive("baseline", what, machinery)
+            return self._checks.inconclusive("baseline", what, machinery)
         if run.hung is not None:
             what = f"The original code did not answer {plan.place(run.hung)[1]} in time"
-            return self._inconclusive("baseline", what, "timed out")
+            return self._checks.inconclusive("baseline", what, "timed out")
         if run.ended:
             what = f"The original code ended with {run.ended}"
-            return self._inconclusive("baseline", what, "crashed")
+            return self._checks.inconclusive("baseline", what, "crashed")
         for step, reply in run.replies.items():
             for name, value in reply.answer.effects:
                 if name.startswith(REFUSED):
@@ -160,26 +202,26 @@ class Judge:
                         f"The original code needs a {kind} that a replay may not use ({value}), "
                         f"for {plan.place(step)[1]}"
                     )
-                    return self._inconclusive("baseline", what)
+                    return self._checks.inconclusive("baseline", what)
         return None
 
     def _baseline_trouble(self, plan: Plan, original: Pair) -> Verdict | None:
         """Return a Verdict where the baseline proves nothing, None where it does."""
         answered = [original.a.replies[step].answer for step in plan.measured]
         if not answered:
-            return self._inconclusive("baseline", "There is no recorded request")
+            return self._checks.inconclusive("baseline", "There is no recorded request")
         good = sum(NO_ANSWER < one.status < REDIRECTION for one in answered)
         if not good:
             statuses = ", ".join(sorted({str(one.status) for one in answered}))
-            return self._inconclusive(
+            return self._checks.inconclusive(
                 "baseline",
                 f"The original code answers all {len(answered)} recorded requests with errors or "
                 f"redirects ({statuses}): that proves nothing. Is an actor missing",
             )
         loose = self._loose(plan, original)
         if loose:
-            return self._inconclusive("baseline", loose)
-        self._passed(
+            return self._checks.inconclusive("baseline", loose)
+        self._checks.passed(
             "baseline", f"replayed twice; {good} of {len(answered)} recorded requests succeed"
         )
         return None
@@ -204,16 +246,14 @@ class Judge:
         """Return a refusal where the patched code did not come to the end of the plan."""
         if run.failure is not None and run.failure.stage == "boot":
             reason = f"It does not boot: {run.failure.error}"
-            return self._refused("boots", reason, Constraint("boot", "", reason))
+            return self._checks.refused("boots", reason, Constraint("boot", "", reason))
         if run.failure is not None:
-            return self._inconclusive("replay", run.failure.error, "crashed")
+            return self._checks.inconclusive("replay", run.failure.error, "crashed")
         if run.hung is None and not run.ended:
             return None
-        step = run.hung
+        step = _left_open(plan, run)
         if step is None:
-            step = next((at for at in plan.questions if at not in run.replies), None)
-        if step is None:
-            return self._inconclusive(
+            return self._checks.inconclusive(
                 "replay", f"The patched code ended with {run.ended}", "crashed"
             )
         clone, request, _ = plan.place(step)
@@ -223,7 +263,7 @@ class Judge:
         took = original.replies[step].cost.duration_ns / 1e6
         how = "does not answer" if run.hung is not None else "ends the process"
         reason = f"It {how}: {request}, which the original answers in {took:.0f} ms"
-        return self._refused(
+        return self._checks.refused(
             f"answers on clone {clone.name!r}",
             reason,
             Constraint("answer", str(request), f"{request} must be answered."),
@@ -232,30 +272,15 @@ class Judge:
             ),
         )
 
-    def _answers(self, plan: Plan, original: Pair, runs: list[Run]) -> Verdict | None:
+    def _answered(self, plan: Plan, answers: Answers, different: list[Different]) -> Verdict:
         """Return a refusal with the smallest request that is answered differently."""
-        unstable = self._unstable(plan, original)
-        found: list[tuple[tuple[int, ...], int, Run, Run]] = []
-        for before, after in zip(original, runs, strict=False):
-            for step in plan.questions:
-                if step not in unstable:
-                    continue  # the original itself does not know its status
-                expected, got = before.replies[step].answer, after.replies[step].answer
-                if compare.differences(expected, got, unstable=unstable[step]):
-                    found.append((_size(plan, step), step, before, after))
-        if not found:
-            return None
-        found.sort(key=lambda one: one[:2])
-        _, step, before, after = found[0]
+        step, _, expected, got, differences = different[0]
         clone, request, _ = plan.place(step)
-        expected, got = before.replies[step].answer, after.replies[step].answer
-        differences = compare.differences(expected, got, unstable=unstable[step])
-        steps = {one[1] for one in found}
         reason = (
-            f"{len(steps):,} of {len(unstable):,} answers differ; the smallest request is "
-            f"{request} on {clone.name!r}: {differences[0]}"
+            f"{len({one.step for one in different}):,} of {answers.seen:,} answers differ; the "
+            f"smallest request is {request} on {clone.name!r}: {differences[0]}"
         )
-        return self._refused(
+        return self._checks.refused(
             f"answers on clone {clone.name!r}",
             reason,
             Constraint(
@@ -267,34 +292,8 @@ class Judge:
             Counterexample(request, _data(clone), expected, got, differences),
         )
 
-    def _unstable(self, plan: Plan, original: Pair) -> dict[int, frozenset[str]]:
-        """Return the steps that are judged, with what the original itself does not keep there."""
-        broken = _broken_clones(plan, original)
-        paths = {
-            step: compare.unstable_paths(
-                original.a.replies[step].answer, original.b.replies[step].answer
-            )
-            for step in plan.questions
-        }
-        # What differs on the data as it is may be equal elsewhere by chance: a time, a random id.
-        always = frozenset(
-            path
-            for step in plan.questions
-            if not plan.place(step)[0].changed
-            for path in paths[step]
-            if not path.endswith("(order)") and path not in compare.NEVER_EXCUSED
-        )
-        return {
-            step: found | always
-            for step, found in paths.items()
-            if "status" not in found
-            and plan.place(step)[0].name not in broken
-            # How slow the original is on data that nobody has is no answer.
-            and all(run.replies[step].answer.error != TIME_OUT for run in original)
-        }
-
-    def _count_answers(self, plan: Plan, original: Pair) -> None:
-        unstable = self._unstable(plan, original)
+    def _count_answers(self, plan: Plan, answers: Answers) -> None:
+        unstable = answers.unstable
         for clone in plan.clones:
             here = [step for step in plan.questions if plan.place(step)[0] == clone]
             kept = [step for step in here if step in unstable]
@@ -303,79 +302,63 @@ class Judge:
                 shown += f"; {clone.changed.rstrip('.')}"
             if clone.skipped:
                 shown += f"; {len(clone.skipped)} changes left out, as a constraint forbids them"
-            self._checks.append(
-                Check(f"answers on clone {clone.name!r}", bool(kept) or None, shown)
-            )
+            self._checks.add(f"answers on clone {clone.name!r}", bool(kept) or None, shown)
         paths = sorted(frozenset[str]().union(*unstable.values()))
         if paths:
-            self._passed("unstable", f"compared by type and pattern alone: {', '.join(paths)}")
+            self._checks.passed(
+                "unstable", f"compared by type and pattern alone: {', '.join(paths)}"
+            )
 
-    def _cost(self, plan: Plan, original: Pair, patched: Pair) -> Verdict:
-        found = cost.judge(plan, original, patched)
+    def _cost(
+        self, plan: Plan, original: Pair, patched: Pair, tree: Path, kept: Answers | None
+    ) -> Verdict:
+        """Return the Verdict by what both cost; ``kept`` are answers from before, still to hold."""
+        times = self._timed(plan, tree, kept)
+        if isinstance(times, Verdict):
+            return times
+        found = cost.judge(plan, original.a, patched.a, times)
+        for _ in range(TIMED_AGAIN):
+            # Time alone may be the machine's: what is slower once has to be slower again.
+            if found.risen or not found.slower:
+                break
+            more = self._timed(plan, tree, kept)
+            if isinstance(more, Verdict):
+                return more
+            times = times.and_also(more)
+            found = cost.judge(plan, original.a, patched.a, times)
+        return self._costed(plan, found)
+
+    def _timed(self, plan: Plan, tree: Path, kept: Answers | None) -> cost.Times | Verdict:
+        """Ask both sides in turn what was recorded; a Verdict where one of them does not answer."""
+        timed = plan.repeated(ROUNDS)
+        before = self.bench.run(self.bench.original, timed, name="original-times-a")
+        if kept is not None and not (before.complete and kept.hold_all(timed, [before])):
+            raise _Stale
+        trouble = self._trouble(timed, before)
+        if trouble is not None:
+            return trouble
+        limit_s = step_limit_s(before)
+        after = self.bench.run(tree, timed, name="patched-times-a", step_limit_s=limit_s)
+        stopped = self._stopped(timed, before, after)
+        return stopped or cost.Times(timed, (before,), (after,))
+
+    def _costed(self, plan: Plan, found: cost.Judged) -> Verdict:
+        too_much = [*found.risen, *found.slower]
         if found.constraint is not None:
             reason = (
-                f"The cost rises: {'; '.join(found.risen)}"
-                if found.risen
+                f"The cost rises: {'; '.join(too_much)}"
+                if too_much
                 else "The answers are equal, and nothing costs less: statements, rows and sessions "
                 "are what they were"
             )
-            verdict = self._refused("cost", reason, found.constraint)
-        else:
-            self._passed("cost", "; ".join(found.fell))
-            proofs = len(plan.questions) * 2
-            reason = (
-                f"{proofs:,} answers on {len(plan.clones)} clones are equal, and it costs less: "
-                f"{found.fell[0]}"
-            )
-            verdict = self._verdict("proved", reason)
-        return Verdict(
-            outcome=verdict.outcome,
-            machinery=verdict.machinery,
-            reason=verdict.reason,
-            checks=verdict.checks,
-            before=found.before,
-            after=found.after,
-            constraint=verdict.constraint,
+            return self._checks.refused("cost", reason, found.constraint, costs=found)
+        self._checks.passed("cost", "; ".join(found.fell))
+        proofs = len(plan.questions) * 2
+        reason = (
+            f"{proofs:,} answers on {len(plan.clones)} clones are equal, and it costs less: "
+            f"{found.fell[0]}"
         )
-
-    # -- verdicts -----------------------------------------------------------------------------
-
-    def _passed(self, name: str, detail: str) -> None:
-        self._checks.append(Check(name, True, detail))  # noqa: FBT003 - the field is called passed
-
-    def _refused(
-        self,
-        name: str,
-        reason: str,
-        constraint: Constraint,
-        counterexample: Counterexample | None = None,
-    ) -> Verdict:
-        self._checks.append(Check(name, False, reason))  # noqa: FBT003 - as above
-        return self._verdict(
-            "refused", reason, constraint=constraint, counterexample=counterexample
-        )
-
-    def _inconclusive(self, name: str, reason: str, machinery: Machinery = "completed") -> Verdict:
-        self._checks.append(Check(name, None, reason))
-        return self._verdict("inconclusive", reason, machinery)
-
-    def _verdict(
-        self,
-        outcome: Outcome,
-        reason: str,
-        machinery: Machinery = "completed",
-        *,
-        constraint: Constraint | None = None,
-        counterexample: Counterexample | None = None,
-    ) -> Verdict:
-        return Verdict(
-            outcome=outcome,
-            machinery=machinery,
-            reason=reason,
-            checks=tuple(self._checks),
-            constraint=constraint,
-            counterexample=counterexample,
-        )
+        return self._checks.proved(reason, found)
 
 
 def step_limit_s(original: Run) -> float:
@@ -384,30 +367,13 @@ def step_limit_s(original: Run) -> float:
     return max(STEP_LIMIT_S, STEP_FACTOR * slowest / 1e9)
 
 
+def _left_open(plan: Plan, run: Run) -> int | None:
+    """Return the first question that a replay did not answer."""
+    return next((at for at in plan.questions if at not in run.replies), None)
+
+
 def _is_size(literal: Literal) -> bool:
     return not isinstance(literal, str) and literal >= SMALLEST_SIZE
-
-
-def _broken_clones(plan: Plan, original: Pair) -> set[str]:
-    """Return the changed clones on which the original fails more often than not: no data of its."""
-    found: dict[str, list[bool]] = {}
-    for step in plan.questions:
-        clone, request, _ = plan.place(step)
-        if clone.changed and not request.variant:
-            status = original.a.replies[step].answer.status
-            found.setdefault(clone.name, []).append(healing.failed(status))
-    return {name for name, ones in found.items() if sum(ones) * 2 > len(ones)}
-
-
-def _size(plan: Plan, step: int) -> tuple[int, ...]:
-    """Return what orders counterexamples: recorded data first, then the shortest request."""
-    clone, request, _ = plan.place(step)
-    return (
-        bool(clone.changed),
-        len(request.pairs),
-        bool(request.variant),
-        len(request.target) + len(request.body),
-    )
 
 
 def _data(clone: Clone) -> str:

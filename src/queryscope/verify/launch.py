@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import re
 import signal
@@ -17,10 +16,12 @@ from typing import TYPE_CHECKING
 
 import queryscope
 from queryscope.verify.child import PARENT_VARIABLE
-from queryscope.verify.job import Failure, Job, Reply, reply_from_plain
+from queryscope.verify.results import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from queryscope.verify.job import Failure, Job, Reply
 
 POLL_S = 0.02
 STOP_S = 5.0
@@ -42,6 +43,7 @@ class Run:
         ended: How the process ended: ``exit code 1``, ``signal 9``; ``""`` when all was well.
         duration_s: From the start to the end.
         log: What it printed.
+        stopped: Whether it was ended because enough had been seen.
     """
 
     replies: Mapping[int, Reply]
@@ -50,11 +52,12 @@ class Run:
     ended: str
     duration_s: float
     log: str
+    stopped: bool = False
 
     @property
     def complete(self) -> bool:
         """Whether every step has its result."""
-        return self.failure is None and self.hung is None and not self.ended
+        return self.failure is None and self.hung is None and not self.ended and not self.stopped
 
 
 def environment(folder: Path, wanted: Mapping[str, str], *, hash_seed: int) -> dict[str, str]:
@@ -73,57 +76,140 @@ def environment(folder: Path, wanted: Mapping[str, str], *, hash_seed: int) -> d
     } | dict(wanted)
 
 
-def replay(
-    job: Job,
-    wanted: Mapping[str, str],
-    *,
-    name: str,
-    hash_seed: int,
-    time_limit_s: float,
-    step_limit_s: float,
-) -> Run:
-    """Run a job in a child of its own and return what came of it.
+class Replay:
+    """A job in a child of its own.
+
+    Attributes:
+        over: Whether the child has ended, or was ended.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        wanted: Mapping[str, str],
+        *,
+        name: str,
+        hash_seed: int,
+        time_limit_s: float,
+        step_limit_s: float,
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            job: What to do; its folder takes the child's files.
+            wanted: Environment variables that the application needs.
+            name: Of the replay, unique in the run: its files are called so.
+            hash_seed: Decides the order of sets.
+            time_limit_s: Longest time of all.
+            step_limit_s: Longest time without a new result.
+        """
+        self.over = False
+        self._job = job
+        self._limits_s = time_limit_s, step_limit_s
+        folder = Path(job.folder)
+        self._order, self._log = folder / f"{name}.job", folder / f"{name}.log"
+        self._variables = environment(folder, wanted, hash_seed=hash_seed)
+        self._results = Results(Path(job.results))
+        self._late = self._stopped = False
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the child and return it."""
+        self._order.write_text(self._job.to_json(), encoding="utf-8")
+        Path(self._job.results).unlink(missing_ok=True)
+        ours = str(Path(queryscope.__file__).parents[1])  # the same as of this process
+        told = {PARENT_VARIABLE: str(os.getpid()), "PYTHONPATH": ours}
+        self._started = self._moved = time.monotonic()
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+                [sys.executable, "-P", "-m", "queryscope.verify.child", str(self._order)],
+                cwd=self._job.folder,
+                env=self._variables | told,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self._process
+
+    def look(self) -> list[Reply]:
+        """Return what was answered since the last look; one that takes too long is ended."""
+        ended = self._process.poll() is not None
+        found = self._results.more()
+        now = time.monotonic()
+        if found is not None:
+            self._moved = now
+        self.over = ended
+        whole_s, step_s = self._limits_s
+        if not ended and (now - self._started > whole_s or now - self._moved > step_s):
+            self._late = True
+            self._end()
+        return found or []
+
+    @property
+    def broken(self) -> bool:
+        """Whether it ended before its job was done, and not because enough had been seen."""
+        return self.over and not self._stopped and not self._results.done
+
+    def stop(self) -> None:
+        """End it: enough has been seen."""
+        if not self.over:
+            self._stopped = True
+            self._end()
+
+    def run(self) -> Run:
+        """Return what came of it, once it is over."""
+        self._results.more()
+        text = self._log.read_text(encoding="utf-8", errors="replace")
+        failure, ended = self._results.trouble(
+            self._process.returncode,
+            late=self._late,
+            stopped=self._stopped,
+            error=first_error_of(text),
+        )
+        self._order.unlink()
+        return Run(
+            replies=self._results.replies,
+            failure=failure,
+            hung=_open_step(self._job, self._results.replies) if self._late else None,
+            ended=ended,
+            duration_s=time.monotonic() - self._started,
+            log=text,
+            stopped=self._stopped,
+        )
+
+    def _end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self.over = True
+
+
+def together(
+    replays: Sequence[Replay], folder: Path, enough: Callable[[int, Reply], bool] | None = None
+) -> list[Run]:
+    """Run replays side by side and return what came of each; one that breaks ends all.
 
     Args:
-        job: What to do; its folder takes the child's files.
-        wanted: Environment variables that the application needs.
-        name: Of the replay, unique in the run: its files are called so.
-        hash_seed: Decides the order of sets.
-        time_limit_s: Longest time of all.
-        step_limit_s: Longest time without a new result.
+        replays: Each with files and data of its own.
+        folder: Of the run.
+        enough: Told the index of a replay and each of its replies; true to end that replay.
     """
-    folder = Path(job.folder)
-    order = folder / f"{name}.job"
-    order.write_text(job.to_json(), encoding="utf-8")
-    log = folder / f"{name}.log"
-    results = Path(job.results)
-    variables = environment(folder, wanted, hash_seed=hash_seed)
-    variables[PARENT_VARIABLE] = str(os.getpid())
-    variables["PYTHONPATH"] = str(Path(queryscope.__file__).parents[1])  # the same as ours
-    started = time.monotonic()
-    with log.open("wb") as output, ended_with_all(folder) as children:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-            [sys.executable, "-P", "-m", "queryscope.verify.child", str(order)],
-            cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        children.append(process)
-        late = _watched(process, results, started, time_limit_s, step_limit_s)
-    text = log.read_text(encoding="utf-8", errors="replace")
-    run = _read(results, process.returncode, late=late, log=text)
-    order.unlink()
-    return Run(
-        replies=run[0],
-        failure=run[1],
-        hung=_open_step(job, run[0]) if late else None,
-        ended=run[2],
-        duration_s=time.monotonic() - started,
-        log=text,
-    )
+    with ended_with_all(folder) as children:
+        for replay in replays:
+            children.append(replay.start())
+        while not all(replay.over for replay in replays):
+            for number, replay in enumerate(replays):
+                if replay.over:
+                    continue
+                for reply in replay.look():
+                    if enough is not None and enough(number, reply):
+                        replay.stop()
+                        break
+            if any(replay.broken for replay in replays):
+                for replay in replays:
+                    replay.stop()
+            time.sleep(POLL_S)
+    return [replay.run() for replay in replays]
 
 
 class ended_with_all:  # noqa: N801 - reads as what it does: with ended_with_all() as children
@@ -183,56 +269,6 @@ def _children() -> list[int]:
         with suppress(OSError):
             found += map(int, file.read_text(encoding="ascii").split())
     return found
-
-
-def _watched(
-    process: subprocess.Popen[bytes],
-    results: Path,
-    started: float,
-    time_limit_s: float,
-    step_limit_s: float,
-) -> bool:
-    """Wait for the end; True when it took too long, all in all or without a new result."""
-    size = -1
-    moved = started
-    while True:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(POLL_S)
-            return False
-        now = time.monotonic()
-        with suppress(OSError):
-            if (found := results.stat().st_size) != size:
-                size, moved = found, now
-        if now - started > time_limit_s or now - moved > step_limit_s:
-            return True
-
-
-def _read(
-    results: Path, code: int, *, late: bool, log: str
-) -> tuple[dict[int, Reply], Failure | None, str]:
-    replies: dict[int, Reply] = {}
-    failure: Failure | None = None
-    booted = done = False
-    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
-    for line in lines:
-        try:
-            plain = json.loads(line)
-        except ValueError:
-            break  # cut off when the process ended
-        if "step" in plain:
-            reply = reply_from_plain(plain)
-            replies[reply.step] = reply
-        elif "failed" in plain:
-            failure = Failure(plain["failed"], plain["error"])
-        booted = booted or "booted" in plain
-        done = done or "done" in plain
-    ended = ""
-    if not done and not late and failure is None:
-        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-        ended = f"{how}: {first_error_of(log)}".removesuffix(": ")
-    if not booted and failure is None:
-        failure = Failure("boot", "time-out" if late else ended or first_error_of(log))
-    return replies, failure, ended
 
 
 def first_error_of(log: str) -> str:

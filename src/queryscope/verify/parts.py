@@ -74,6 +74,9 @@ class Source(Protocol):
     def state(self, clone: Clone) -> dict[str, str]:
         """Return a digest for each table: its number of rows, and its content."""
 
+    def fingerprint(self, clone: Clone) -> str:
+        """Return a digest of all that is on a clone; equal ones hold the same."""
+
     def drop(self, clone: Clone) -> None:
         """Remove a clone for good; one that is gone already is none to complain of."""
 

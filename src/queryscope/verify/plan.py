@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from queryscope.verify.job import Step
@@ -39,8 +39,27 @@ class Plan:
         """Return the clone, the request and the endpoint of a question."""
         asked = self.steps[step].ask
         assert asked is not None  # noqa: S101 - for the type checker
-        before = (one.load for one in reversed(self.steps[:step]) if one.load is not None)
-        return self.clones[next(before)], self.requests[asked], self.endpoints[asked]
+        load = self.steps[self.load_of(step)].load
+        assert load is not None  # noqa: S101 - as above
+        return self.clones[load], self.requests[asked], self.endpoints[asked]
+
+    def load_of(self, step: int) -> int:
+        """Return the step that put in place what a question is asked on."""
+        return next(at for at in range(step, -1, -1) if self.steps[at].load is not None)
+
+    def last_of(self, load: int) -> int:
+        """Return the last question that is asked on what a step put in place."""
+        after = (at for at in range(load + 1, len(self.steps)) if self.steps[at].load is not None)
+        return next(after, len(self.steps)) - 1
+
+    def alone(self, step: int) -> Plan:
+        """Return the plan that asks one question of this one, on the same data."""
+        return replace(self, steps=(self.steps[self.load_of(step)], self.steps[step]))
+
+    def repeated(self, times: int) -> Plan:
+        """Return the plan that asks what was recorded so often, on the data as it is."""
+        asked = [self.steps[step] for step in self.measured]
+        return replace(self, steps=(Step(load=0), *asked * times))
 
     @property
     def questions(self) -> tuple[int, ...]:

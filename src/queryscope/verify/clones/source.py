@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 RESTORE_DEADLINE_S = 20.0
 """How long a working copy may be locked by who works on it before it cannot be restored."""
+
+
+DIGEST_BYTES = 16
 
 
 class DatabaseError(QueryscopeError):
@@ -64,6 +68,11 @@ class CloneSource(ABC):
     @abstractmethod
     def state(self, clone: Clone) -> dict[str, str]:
         """Return a digest for each table: its number of rows, and its content."""
+
+    def fingerprint(self, clone: Clone) -> str:
+        """Return a digest of all that is on a clone; equal ones hold the same."""
+        state = repr(sorted(self.state(clone).items()))
+        return hashlib.blake2b(state.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
     @abstractmethod
     def drop(self, clone: Clone) -> None:

@@ -16,7 +16,12 @@ from queryscope.errors import QueryscopeError
 from queryscope.plans.catalogue import quoted
 from queryscope.plans.connection import rows_of
 from queryscope.plans.database import Database
-from queryscope.verify.clones.source import RESTORE_DEADLINE_S, CloneSource, DatabaseError
+from queryscope.verify.clones.source import (
+    DIGEST_BYTES,
+    RESTORE_DEADLINE_S,
+    CloneSource,
+    DatabaseError,
+)
 from queryscope.verify.parts import Clone
 
 if TYPE_CHECKING:
@@ -28,7 +33,6 @@ PAGES_AT_ONCE = 2_000
 """Of a backup; in between the deadline is looked at."""
 WAIT_S = 0.05
 """Between two attempts at a database that somebody writes to."""
-DIGEST_BYTES = 16
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
@@ -104,6 +108,10 @@ class SqliteSource(CloneSource):
             with self.connection(clone) as connection:
                 self._states[key] = _digests(connection)
         return dict(self._states[key])
+
+    def fingerprint(self, clone: Clone) -> str:
+        """Return a digest of a clone's file: rows, their order on the pages, and indexes."""
+        return _digest_of_files(path_of(clone))
 
     def drop(self, clone: Clone) -> None:
         """Remove a clone's file and what SQLite put beside it."""

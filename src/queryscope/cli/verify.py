@@ -13,7 +13,8 @@ from queryscope.cli.counts import count_from_one
 from queryscope.cli.recorded import write_text
 from queryscope.errors import QueryscopeError
 from queryscope.verify import changes, patch, project, recorded, report
-from queryscope.verify.bench import VARIANTS, Bench
+from queryscope.verify.asked import VARIANTS
+from queryscope.verify.bench import Bench
 from queryscope.verify.changes import Change
 from queryscope.verify.judge import Judge
 from queryscope.verify.kept import FOLDER as BASELINES

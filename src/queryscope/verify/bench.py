@@ -6,16 +6,14 @@ import itertools
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from queryscope.errors import QueryscopeError
-from queryscope.verify import hints, inputs, patch, workspace
+from queryscope.verify import patch, workspace
 from queryscope.verify.baseline import Baselines
 from queryscope.verify.booting import boot_error
 from queryscope.verify.clones import source_of
-from queryscope.verify.contract import STRANGER
 from queryscope.verify.job import Job
 from queryscope.verify.kept import Kept
 from queryscope.verify.launch import (
@@ -29,7 +27,6 @@ from queryscope.verify.launch import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from queryscope.verify.contract import Request
     from queryscope.verify.job import Reply
     from queryscope.verify.launch import Run
     from queryscope.verify.parts import Clone, Literal, Source
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
 CLONE_DEADLINE_S = 60.0
 SEED_LIMIT_S = 300.0
 GRACE_S = 5.0
-VARIANTS = 200
-"""Variants of each endpoint."""
 SEEDS = {"a": 0, "b": 7}
 """Of hashes, in the two runs of each side: sets have another order in the second."""
 
@@ -303,37 +298,3 @@ class Bench:
         place.parent.mkdir(parents=True, exist_ok=True)
         Path(work.url.removeprefix("sqlite:///")).replace(place)
         return work._replace(url=f"sqlite:///{place}")
-
-
-def strangers_of(requests: Sequence[Request]) -> tuple[Request, ...]:
-    """Return the first request of each actor, sent with wrong credentials."""
-    first = {request.actor: request for request in reversed(requests) if request.actor}
-    return tuple(
-        replace(request, actor=actor + STRANGER, variant=f"{actor}{STRANGER}")
-        for actor, request in first.items()
-    )
-
-
-def variants_of(
-    recorded: Mapping[str, Sequence[Request]],
-    sources: Sequence[str],
-    literals: Sequence[Literal],
-    actors: Sequence[str],
-    limit: int = VARIANTS,
-    added: Sequence[str] = (),
-) -> dict[str, tuple[Request, ...]]:
-    """Return the variants of each endpoint; ``added`` names parameters that a patch may read."""
-    headers = hints.headers_read(sources)
-    names = dict.fromkeys([*added, *hints.parameters_read(sources)])
-    return {
-        endpoint: strangers_of(requests)
-        + inputs.variants(
-            requests,
-            literals=literals,
-            headers=headers,
-            actors=actors,
-            parameters=names,
-            limit=limit,
-        )
-        for endpoint, requests in recorded.items()
-    }

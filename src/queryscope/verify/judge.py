@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from queryscope.verify import bench as benches
-from queryscope.verify import clocks, compare, cost, healing, hints, policy
+from queryscope.verify import compare, cost, policy
 from queryscope.verify.answers import Answers
+from queryscope.verify.asked import VARIANTS, plan_for
 from queryscope.verify.bench import Pair
 from queryscope.verify.checks import Checks
-from queryscope.verify.clones.recipes import SMALLEST_SIZE
 from queryscope.verify.confine import REFUSED
 from queryscope.verify.contract import Answer
 from queryscope.verify.job import STEP_FACTOR, STEP_LIMIT_S, TIME_OUT
-from queryscope.verify.plan import plan as planned
 from queryscope.verify.proposal import Constraint, Counterexample, Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from queryscope.verify.bench import Bench
     from queryscope.verify.contract import Request
     from queryscope.verify.launch import Run
-    from queryscope.verify.parts import Clone, Literal
+    from queryscope.verify.parts import Clone
     from queryscope.verify.plan import Plan
     from queryscope.verify.proposal import Machinery, Proposal
 
@@ -34,8 +32,6 @@ NO_ANSWER = 0
 ROUNDS = 5
 """How often the recorded requests are asked to see how long they take."""
 TIMED_AGAIN = 2
-LARGE = "more rows"
-"""The name of the clone that has more rows than a number of the source begins so."""
 
 
 class _Stale(Exception):  # noqa: N818 - a reason to ask again, no error
@@ -56,7 +52,7 @@ class Judge:
     bench: Bench
     recorded: Mapping[str, Sequence[Request]]
     progress: Callable[[str], None]
-    variants: int = benches.VARIANTS
+    variants: int = VARIANTS
     _checks: Checks = field(default_factory=Checks)
 
     def judge(self, proposal: Proposal) -> Verdict:
@@ -84,8 +80,7 @@ class Judge:
         unbooted = self._unbooted(tree)
         if unbooted is not None:
             return unbooted
-        texts = [text for pair in sources.values() for text in pair if text]
-        plan = self._plan(sources, texts)
+        plan = plan_for(self.bench, self.recorded, sources, self.variants)
         self.progress(f"asking {len(plan.questions)} times on {len(plan.clones)} clones, twice")
         done = len(self._checks)
         kept = self.bench.baselines.runs(self.bench.source, plan)
@@ -164,23 +159,6 @@ class Judge:
             return self._checks.inconclusive("boots", what, "not started")
         reason = f"It does not boot by {command}: {error}"
         return self._checks.refused("boots", reason, Constraint("boot", "", reason))
-
-    def _plan(self, sources: Mapping[str, tuple[str, str]], touched: list[str]) -> Plan:
-        before, after = zip(*sources.values(), strict=True) if sources else ((), ())
-        added = hints.added_literals(before, after)
-        literals = hints.literals_of(touched, first=added)
-        # A clone with more rows than a number costs more than all others: for new numbers alone.
-        telling = [one for one in literals if one in added or not _is_size(one)]
-        clones = healing.heal(self.bench, self.recorded, self.bench.clones(telling))
-        actors = ("", *self.bench.project.actors)
-        keys = hints.added_keys(before, after)
-        variants = benches.variants_of(
-            self.recorded, touched, literals, actors, self.variants, keys
-        )
-        moments = clocks.at_moments(clones[0], [one for one in literals if one in added])
-        large = [clone.name for clone in clones if clone.name.startswith(LARGE)]
-        large += [clone.name for clone in moments]
-        return planned(self.recorded, variants, [*clones, *moments], large=large)
 
     def _trouble(self, plan: Plan, run: Run) -> Verdict | None:
         """Return a Verdict where the original itself cannot be replayed."""
@@ -370,10 +348,6 @@ def step_limit_s(original: Run) -> float:
 def _left_open(plan: Plan, run: Run) -> int | None:
     """Return the first question that a replay did not answer."""
     return next((at for at in plan.questions if at not in run.replies), None)
-
-
-def _is_size(literal: Literal) -> bool:
-    return not isinstance(literal, str) and literal >= SMALLEST_SIZE
 
 
 def _data(clone: Clone) -> str:

@@ -203,6 +203,12 @@ class Bench:
         trees = {f"{name}-a": tree, f"{name}-b": self._twin(tree)}
         return Pair(*self._replayed(trees, plan, step_limit_s, enough))
 
+    def beside(self, tree: Path, plan: Plan, *, name: str, step_limit_s: float) -> tuple[Run, Run]:
+        """Replay a plan on the original and on a tree, side by side, and return both runs."""
+        trees = {f"original-{name}-a": self.original, f"patched-{name}-a": tree}
+        before, after = self._replayed(trees, plan, step_limit_s)
+        return before, after
+
     def _twin(self, tree: Path) -> Path:
         twin = tree.with_name(f"{tree.name}-b")
         if not twin.exists():

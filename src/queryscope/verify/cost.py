@@ -43,7 +43,7 @@ class Judged(NamedTuple):
 
 
 class Times(NamedTuple):
-    """The recorded requests asked again and again, by either side in turn.
+    """The recorded requests asked again and again.
 
     Attributes:
         plan: What was asked.
@@ -54,10 +54,6 @@ class Times(NamedTuple):
     plan: Plan
     before: tuple[Run, ...]
     after: tuple[Run, ...]
-
-    def and_also(self, more: Times) -> Times:
-        """Return these and others over the same plan."""
-        return Times(self.plan, self.before + more.before, self.after + more.after)
 
 
 def costs_of(plan: Plan, run: Run, timed: Plan, runs: Sequence[Run]) -> dict[str, Cost]:

@@ -291,34 +291,29 @@ class Judge:
         self, plan: Plan, original: Pair, patched: Pair, tree: Path, kept: Answers | None
     ) -> Verdict:
         """Return the Verdict by what both cost; ``kept`` are answers from before, still to hold."""
-        times = self._timed(plan, tree, kept)
-        if isinstance(times, Verdict):
-            return times
-        found = cost.judge(plan, original.a, patched.a, times)
-        for _ in range(TIMED_AGAIN):
-            # Time alone may be the machine's: what is slower once has to be slower again.
-            if found.risen or not found.slower:
-                break
-            more = self._timed(plan, tree, kept)
-            if isinstance(more, Verdict):
-                return more
-            times = times.and_also(more)
-            found = cost.judge(plan, original.a, patched.a, times)
-        return self._costed(plan, found)
-
-    def _timed(self, plan: Plan, tree: Path, kept: Answers | None) -> cost.Times | Verdict:
-        """Ask both sides in turn what was recorded; a Verdict where one of them does not answer."""
         timed = plan.repeated(ROUNDS)
-        before = self.bench.run(self.bench.original, timed, name="original-times-a")
-        if kept is not None and not (before.complete and kept.hold_all(timed, [before])):
-            raise _Stale
-        trouble = self._trouble(timed, before)
-        if trouble is not None:
-            return trouble
-        limit_s = step_limit_s(before)
-        after = self.bench.run(tree, timed, name="patched-times-a", step_limit_s=limit_s)
-        stopped = self._stopped(timed, before, after)
-        return stopped or cost.Times(timed, (before,), (after,))
+        limit_s = step_limit_s(original.a)
+        # At a time is quickest; where one side seems slower, it may be that it was in the way.
+        runs = self.bench.beside(tree, timed, name="times", step_limit_s=limit_s)
+        measured: list[tuple[Run, Run]] = []
+        while True:
+            before, after = runs
+            if before.stopped:  # as the other side broke
+                before = self.bench.run(self.bench.original, timed, name="original-times-a")
+            if kept is not None and not (before.complete and kept.hold_all(timed, [before])):
+                raise _Stale
+            open_ = self._trouble(timed, before) or self._stopped(timed, before, after)
+            if open_ is not None:
+                return open_
+            measured.append((before, after))
+            times = cost.Times(timed, *zip(*measured, strict=True))
+            found = cost.judge(plan, original.a, patched.a, times)
+            if found.risen or not found.slower or len(measured) > TIMED_AGAIN:
+                return self._costed(plan, found)
+            runs = (
+                self.bench.run(self.bench.original, timed, name="original-times-a"),
+                self.bench.run(tree, timed, name="patched-times-a", step_limit_s=limit_s),
+            )
 
     def _costed(self, plan: Plan, found: cost.Judged) -> Verdict:
         too_much = [*found.risen, *found.slower]

@@ -145,7 +145,7 @@ def data_of(bench: Bench) -> Data:
 def _replayed(bench: Bench, recorded: Mapping[str, Sequence[Request]]) -> tuple[Plan, Pair]:
     found = plan(recorded, {}, bench.clones(())[:1])
     pair = bench.both(bench.original, found, name="recorded")
-    for run in pair:
+    for run in sorted(pair, key=lambda one: one.stopped):  # the one that broke ended the other
         if run.failure is not None:
             raise RecordingError(
                 f"The application fails at {run.failure.stage}: {run.failure.error}"

@@ -190,6 +190,14 @@ def test_first_error_of_boot_is_told(folder):
     assert "No module named 'no_such_module'" in run.failure.error
 
 
+def test_slow_boot_is_no_hang(folder, monkeypatch):
+    """How long an answer may take says nothing of imports on a busy machine."""
+    monkeypatch.setattr("queryscope.verify.bench.GRACE_S", 0.0)
+    app = f"import time\ntime.sleep(5)\n{HEAD}"
+    run = a_run(a_bench(folder, "return 1", app=app), step_limit_s=4)
+    assert answers(run)[0] == 1
+
+
 @pytest.mark.parametrize(
     ("body", "ended"),
     [("os._exit(7)", "exit code 7"), ("os.kill(os.getpid(), 9)", "signal 9 (SIGKILL)")],

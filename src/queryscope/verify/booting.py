@@ -15,14 +15,18 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from queryscope.verify.launch import POLL_S, ended_with_all, environment, first_error_of
+from queryscope.verify.launch import (
+    BOOT_LIMIT_S,
+    POLL_S,
+    ended_with_all,
+    environment,
+    first_error_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-BOOT_LIMIT_S = 60.0
-"""Seconds until a booted application must have answered."""
 ASK_LIMIT_S = 10.0
 SERVER_ERROR = 500
 

@@ -17,6 +17,7 @@ class Results:
 
     Attributes:
         replies: By step; those that have come.
+        booted: Whether the application is there to be asked.
         done: Whether the child has come to the end.
     """
 
@@ -26,8 +27,7 @@ class Results:
         self._file = file
         self._read = 0
         self._failure: Failure | None = None
-        self.done = False
-        self._booted = False
+        self.booted = self.done = False
 
     def more(self) -> list[Reply] | None:
         """Return the replies that have come since it was last asked; None where nothing has."""
@@ -51,7 +51,7 @@ class Results:
                 found.append(reply)
             elif "failed" in plain:
                 self._failure = Failure(plain["failed"], plain["error"])
-            self._booted = self._booted or "booted" in plain
+            self.booted = self.booted or "booted" in plain
             self.done = self.done or "done" in plain
         return found
 
@@ -74,6 +74,6 @@ class Results:
             if code < 0:
                 how = f"signal {-code} ({signal.Signals(-code).name})"
             ended = f"{how}: {error}".removesuffix(": ")
-        if not self._booted and self._failure is None:
+        if not self.booted and self._failure is None:
             return Failure("boot", "time-out" if late else ended or error), ended
         return self._failure, ended

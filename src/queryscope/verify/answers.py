@@ -104,6 +104,23 @@ class Answers:
         )
 
 
+def nothing_kept(plan: Plan, original: Pair) -> str:
+    """Return why nothing of an endpoint's answers can be compared, ``""`` where something can.
+
+    Without it a patch of an endpoint that never answers alike would be proved by its cost.
+    """
+    found: dict[str, str] = {}
+    for step in plan.measured:
+        _, request, endpoint = plan.place(step)
+        answers = (run.replies[step].answer for run in original)
+        why = compare.loose(*answers)
+        if not why:
+            found[endpoint] = ""
+        elif endpoint not in found:
+            found[endpoint] = f"{why} of {request} is the same in two runs of the original code"
+    return next(filter(None, found.values()), "")
+
+
 def _unstable(plan: Plan, original: Pair) -> dict[int, frozenset[str]]:
     broken = _broken_clones(plan, original)
     paths = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from queryscope.verify import compare, cost, policy
-from queryscope.verify.answers import Answers
+from queryscope.verify.answers import Answers, nothing_kept
 from queryscope.verify.asked import VARIANTS, plan_for
 from queryscope.verify.bench import Pair
 from queryscope.verify.checks import Checks
@@ -196,29 +196,13 @@ class Judge:
                 f"The original code answers all {len(answered)} recorded requests with errors or "
                 f"redirects ({statuses}): that proves nothing. Is an actor missing",
             )
-        loose = self._loose(plan, original)
+        loose = nothing_kept(plan, original)
         if loose:
             return self._checks.inconclusive("baseline", loose)
         self._checks.passed(
             "baseline", f"replayed twice; {good} of {len(answered)} recorded requests succeed"
         )
         return None
-
-    def _loose(self, plan: Plan, original: Pair) -> str:
-        """Return why nothing of an endpoint's answers can be compared, ``""`` where something can.
-
-        Without it a patch of an endpoint that never answers alike would be proved by its cost.
-        """
-        found: dict[str, str] = {}
-        for step in plan.measured:
-            _, request, endpoint = plan.place(step)
-            answers = (run.replies[step].answer for run in original)
-            why = compare.loose(*answers)
-            if not why:
-                found[endpoint] = ""
-            elif endpoint not in found:
-                found[endpoint] = f"{why} of {request} is the same in two runs of the original code"
-        return next(filter(None, found.values()), "")
 
     def _stopped(self, plan: Plan, original: Run, run: Run) -> Verdict | None:
         """Return a refusal where the patched code did not come to the end of the plan."""

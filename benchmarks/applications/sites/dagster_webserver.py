@@ -65,7 +65,7 @@ QUERIES = {
         f"repositoryOrError(repositorySelector: {{{WHERE}}}) {{ ... on Repository {{ id "
         "jobs { id name isJob runs(limit: 1) { id status startTime } } } }"
     ),
-    "repository, latest runs": (
+    "repository, what starts its jobs": (
         f"repositoryOrError(repositorySelector: {{{WHERE}}}) {{ ... on Repository {{ id "
         "jobs { id name schedules { id name } sensors { id name } } } }"
     ),

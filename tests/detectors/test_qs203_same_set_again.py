@@ -40,6 +40,16 @@ def test_other_values_are_clean():
     assert judged(ask(ROWS, 50), ask(SORTED, 51, parameters=(2,))) == []
 
 
+def test_tables_of_other_schemas_are_clean():
+    """Each tenant has a table of that name."""
+    one, two = (f'SELECT "id"{more} FROM "{name}"."order"' for name, more in
+                (("tenant_1", ""), ("tenant_2", ', "total"')))  # fmt: skip
+    assert judged(ask(one, 50, parameters=()), ask(two, 51, parameters=())) == []
+    joined = 'SELECT "order"."id"{} FROM "order", "{}"."shop" WHERE "order"."shop_id" = "shop"."id"'
+    queries = [joined.format("", "tenant_1"), joined.format(', "total"', "tenant_2")]
+    assert judged(*(ask(text, 50 + n, parameters=()) for n, text in enumerate(queries))) == []
+
+
 def test_values_written_out_are_compared():
     """What stands in the text is a value, too."""
     open_, paid = (ROWS.replace("%s", "%s AND state = " + state) for state in ("'open'", "'paid'"))

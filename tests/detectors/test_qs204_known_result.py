@@ -131,6 +131,7 @@ def test_row_of_another_session_time_or_function_is_clean(facts):
         (ONE + " FOR UPDATE", TABLE),
         (ONE, TABLE.replace("SELECT", "SELECT DISTINCT")),
         (ONE, TABLE.replace("book", "author")),
+        (ONE, TABLE.replace("FROM ", 'FROM "tenant_2".')),
     ],
 )
 def test_row_that_the_set_may_not_have_is_clean(statement, before):
@@ -220,6 +221,7 @@ def test_exists_of_a_subquery_is_found():
         (ONE + ' AND "book"."shop_id" = %s', TABLE + ' WHERE "book"."shop_id" = %s'),
         (ONE + "::INTEGER", TABLE),
         (ONE.replace('"book"."id" = %s', "id = %s"), TABLE),
+        (ONE.replace('"book"', '"shop"."book"'), TABLE.replace('"book"', '"shop"."book"')),
     ],
 )
 def test_row_of_a_set_at_hand_is_found(statement, before):

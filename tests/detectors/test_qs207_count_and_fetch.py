@@ -39,6 +39,12 @@ def test_count_plus_page_is_clean(page):
     assert judged(count(), rows(ROWS + page)) == []
 
 
+def test_table_of_another_schema_is_clean():
+    """Each tenant has a table of that name."""
+    counted = a_query('SELECT COUNT(*) FROM "tenant_1"."order"', parameters=(), origin=50)
+    assert judged(counted, rows('SELECT "id" FROM "tenant_2"."order"', parameters=())) == []
+
+
 def test_existence_alone_is_clean():
     """Nothing else was fetched."""
     assert judged(a_query(EXISTS, rows=1)) == []

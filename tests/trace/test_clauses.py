@@ -27,6 +27,21 @@ def test_quoting_and_placeholders_do_not_matter(statement, vendor):
     assert read.conjuncts == (("b.genre = ?", 0, 1), ("b.year > ?", 1, 2))
 
 
+@pytest.mark.parametrize(
+    ("statement", "schema", "joined"),
+    [
+        ("SELECT 1 FROM book", "", ""),
+        ('SELECT 1 FROM "shop"."book" JOIN author ON true', "shop", ""),
+        ('SELECT 1 FROM db.shop.book AS b, "shop"."author"', "db.shop", "shop"),
+    ],
+)
+def test_schemas_stand_apart_from_their_tables(statement, schema, joined):
+    """A table of the same name in another schema is another table."""
+    read = clauses_of(statement)
+    assert (read.schema, read.table) == (schema, "book")
+    assert [(join.schema, join.table) for join in read.joins[:1]] in ([], [(joined, "author")])
+
+
 def test_joins_are_told_apart():
     """Kind, table and alias of each, with the placeholders of its condition."""
     read = clauses_of(

@@ -133,6 +133,33 @@ def test_savepoint_before_each_write_isolates():
     assert not once.isolated
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        "SET search_path TO tenant_2, public",
+        "SET LOCAL search_path = 'tenant_2'",
+        "SET SCHEMA 'tenant_2'",
+        "SET ROLE tenant_2",
+        "SET SESSION AUTHORIZATION tenant_2",
+        "SET app.tenant = '2'",
+        "RESET search_path",
+        "USE tenant_2",
+        "SELECT set_config('app.tenant', %s, true)",
+    ],
+)
+def test_question_to_another_tenant_is_another(between):
+    """The same words mean other tables, or show other rows."""
+    assert runs(a_query(BOOKS), a_query(between), a_query(BOOKS)) == []
+
+
+@pytest.mark.parametrize(
+    "between", ["SET statement_timeout = 5", "SET NAMES utf8mb4", "SET SESSION sql_mode = 'x'"]
+)
+def test_set_up_of_a_connection_changes_no_answer(between):
+    """The same rows come."""
+    assert runs(a_query(BOOKS), a_query(between), a_query(BOOKS)) == [2]
+
+
 # -- recursion ----------------------------------------------------------------------------------
 
 

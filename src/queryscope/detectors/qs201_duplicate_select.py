@@ -36,6 +36,7 @@ A queryset that is iterated several times keeps its rows: keep the queryset, not
 
 - a write to one of the tables, a rollback, or a failed statement in between (retries), also a
   write of a nested Trace;
+- another schema, role or tenant in between (`SET search_path`, `SET ROLE`, `USE`);
 - `refresh_from_db()`, loops that sleep (polling), `get_or_create()`, `SELECT ... FOR UPDATE`;
 - random rows and sequences;
 - count and page, `exists()` and the rows: two different statements;

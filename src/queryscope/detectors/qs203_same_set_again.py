@@ -30,6 +30,7 @@ row that was looked up by the same key with different columns.
 - several SELECTs of a whole table from different functions: one table serves several purposes;
 - equal statements (QS201), counts and ``exists()`` (QS204, QS207), sums and groups;
 - rows written between, locked, read anew on purpose, in another session (QS208);
+- tables of one name in several schemas, and another schema, role or tenant set in between;
 - rows that a batch loaded for others, deferred columns (QS104), relations of different rows;
 - asked by library code alone; random rows; data migrations.
 

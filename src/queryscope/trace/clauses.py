@@ -50,6 +50,24 @@ class Join(NamedTuple):
     table: str
     alias: str
     part: Part
+    schema: str = ""
+
+
+class _Item(NamedTuple):
+    """One item of a FROM: a table, or an alias alone, and the token of its condition."""
+
+    schema: str
+    table: str
+    alias: str
+    condition: int
+
+
+class _Source(NamedTuple):
+    """What a SELECT takes its rows from."""
+
+    first: _Item
+    joins: tuple[Join, ...]
+    inner: Clauses | None
 
 
 class Clauses(NamedTuple):
@@ -68,6 +86,7 @@ class Clauses(NamedTuple):
         limited: It has a LIMIT, OFFSET or FETCH FIRST.
         probe: ``count`` or ``exists`` where it asks only that of the rows, else ``""``.
         inner: The SELECT that it selects from, where that is its first table.
+        schema: What stands before the first table, ``shop`` of ``shop.book``; ``""`` for nothing.
     """
 
     columns: tuple[str, ...]
@@ -82,6 +101,7 @@ class Clauses(NamedTuple):
     limited: bool
     probe: str
     inner: Clauses | None
+    schema: str = ""
 
     @property
     def asked(self) -> Clauses:
@@ -142,13 +162,13 @@ class Reader:
         begin = first + distinct
         columns = self.items(begin, last)
         probe, inner = self.probe(begin, last, nesting), None
-        table = alias = ""
+        table = alias = schema = ""
         joins: tuple[Join, ...] = ()
         if "FROM" in found:
             read = self.source(*found["FROM"], nesting)
             if read is None:
                 return None
-            table, alias, joins, inner = read
+            (schema, table, alias, _), joins, inner = read
         elif probe == "exists":
             inner = self.inside(begin + 1, last, nesting)
         if probe == "exists" and inner is None and "FROM" not in found:
@@ -171,6 +191,7 @@ class Reader:
             limited=bool({"LIMIT", "OFFSET", "FETCH"} & found.keys()),
             probe=probe,
             inner=inner,
+            schema=schema,
         )
 
     def segments(self, start: int, end: int) -> dict[str, tuple[int, int]] | None:
@@ -212,10 +233,8 @@ class Reader:
             found[word] = first, behind
         return found
 
-    def source(
-        self, start: int, end: int, nesting: int
-    ) -> tuple[str, str, tuple[Join, ...], Clauses | None] | None:
-        """Return (first table, its alias, joins, the SELECT in its place) of a FROM."""
+    def source(self, start: int, end: int, nesting: int) -> _Source | None:
+        """Return what a FROM says, None if it is unclear."""
         tokens, level = self.tokens, self.depth[start]
         cuts = [
             index
@@ -225,7 +244,7 @@ class Reader:
         ]
         joins: list[Join] = []
         head = start
-        table = alias = ""
+        first: _Item | None = None
         inner: Clauses | None = None
         for number, cut in enumerate([*cuts, end]):
             behind = cut
@@ -234,17 +253,18 @@ class Reader:
             kind = ""
             if number:
                 kind = self.join_kind(cuts[number - 1])
-            name, called, on = self.item(head, behind)
-            if not number:
-                table, alias = name, called
-                if not name:
+            item = self.item(head, behind)
+            if first is None:
+                first = item
+                if not item.table:
                     inner = self.inside(head, behind, nesting)
                     if inner is None:
                         return None
             else:
-                joins.append(Join(kind, name, called, self.part(on, behind)))
+                part = self.part(item.condition, behind)
+                joins.append(Join(kind, item.table, item.alias, part, item.schema))
             head = cut + 1
-        return table, alias, tuple(joins), inner
+        return None if first is None else _Source(first, tuple(joins), inner)
 
     def join_kind(self, index: int) -> str:
         """Return the kind of the join whose JOIN or comma is a token."""
@@ -259,11 +279,12 @@ class Reader:
             (word.lower() for word in ("LEFT", "RIGHT", "FULL", "CROSS") if word in words), "inner"
         )
 
-    def item(self, start: int, end: int) -> tuple[str, str, int]:
-        """Return (table, alias, index of its condition) of one item of a FROM."""
+    def item(self, start: int, end: int) -> _Item:
+        """Return one item of a FROM."""
         tokens = self.tokens
         index = start
         name = ""
+        before: list[str] = []
         if index < end and tokens[index].text == "(":
             while index < end and self.depth[index + 1] > self.depth[start]:
                 index += 1
@@ -274,6 +295,7 @@ class Reader:
                 index += 1
                 if index >= end or tokens[index].text != ".":
                     break
+                before.append(name)
                 index += 1
         if index < end and tokens[index].upper == "AS":
             index += 1
@@ -285,7 +307,7 @@ class Reader:
         ):
             alias = unquoted(tokens[index])
             index += 1
-        return name, alias, index
+        return _Item(".".join(before), name, alias, index)
 
     def probe(self, start: int, end: int, nesting: int) -> str:
         """Return what the select list asks of the rows, if nothing else than how many or any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
@@ -33,6 +34,13 @@ EVERY_TABLE = "*"
 """What a write of unknown tables, a rollback or a failed statement changed."""
 NO_OBJECTS = frozenset({"aggregate", "count", "exists", "values"})
 """Verbs of SELECTs that return no objects whose relations could be loaded."""
+_SWITCHES = re.compile(
+    r"(?:SET(?: SESSION| LOCAL)?|RESET) (?:search_path|SCHEMA|ROLE|SESSION AUTHORIZATION)\b"
+    r"|(?:SET(?: SESSION| LOCAL)?|RESET) \w+\.\w+|USE |SELECT set_config\b",
+    re.IGNORECASE,
+)
+"""From here on a name may mean another table, or a policy show other rows: an application of many
+tenants changes over like that. Not what a new connection is set up with, such as its time zone."""
 _CONTENT_TYPES = frozenset({"django_content_type"})
 
 
@@ -133,7 +141,7 @@ class Grouping:
         if kind in ("savepoint", "transaction", "catalogue"):
             if kind == "savepoint" and shape.text.startswith("SAVEPOINT"):
                 self.savepoints.append(query.number)
-            elif shape.text.startswith("ROLLBACK"):
+            elif shape.text.startswith("ROLLBACK") or _SWITCHES.match(shape.text):
                 self._write(frozenset({EVERY_TABLE}))
             return
         if query.error is not None:
@@ -142,6 +150,9 @@ class Grouping:
             return
         if shape.writes:
             self._write(shape.writes)
+        elif not shape.reads and _SWITCHES.match(shape.text):
+            self._write(frozenset({EVERY_TABLE}))
+            return
         elif shape.reads == _CONTENT_TYPES:
             # Django looks these few rows up once per process and caches them.
             return

@@ -25,7 +25,7 @@ MAX_TEXTS = 50
 MAX_LOOKED_AT = 10
 """Earlier asks for a set that are looked at for the one that fetched a row."""
 _VOLATILE = re.compile(r"\b(rand|random|nextval|uuid\w*|gen_random_uuid|pg_\w*lock\w*) \(")
-_BY_KEY = re.compile(r"(?:(?P<table>\w+)\.)?id = \?(?: :: \w+)?")
+_BY_KEY = re.compile(r"(?:(?P<table>[\w.]+)\.)?id = \?(?: :: \w+)?")
 """SQLAlchemy names the type of each value for PostgreSQL."""
 _FLIPPED = re.compile(r"\? = ([\w.]+)")
 KEYS = re.compile(r"on \(? ?(\w+)\.(\w+) = (\w+)\.(\w+) ?\)?")
@@ -60,8 +60,9 @@ class Ask(NamedTuple):
 class Base(NamedTuple):
     """What a set is taken from, before its conditions."""
 
+    schema: str
     table: str
-    joins: tuple[tuple[str, str], ...]
+    joins: tuple[tuple[str, str, str], ...]
     grouping: str
     distinct: bool
 
@@ -132,7 +133,7 @@ def members(asks: Mapping[Wanted, list[Ask]]) -> tuple[tuple[Ask, Ask], ...]:
     """
     found = []
     for (database, base, conditions), alike in asks.items():
-        keys = [one for one in conditions if _is_key(one[0], base.table)]
+        keys = [one for one in conditions if _is_key(one[0], base)]
         others = asks.get(Wanted(database, base, conditions.difference(keys)))
         if len(keys) != 1 or others is None:
             continue
@@ -146,9 +147,10 @@ def members(asks: Mapping[Wanted, list[Ask]]) -> tuple[tuple[Ask, Ask], ...]:
     return tuple(found)
 
 
-def _is_key(condition: str, table: str) -> bool:
+def _is_key(condition: str, base: Base) -> bool:
     found = _BY_KEY.fullmatch(condition)
-    return found is not None and found["table"] in (None, table)
+    names = (None, base.table, f"{base.schema}.{base.table}")
+    return found is not None and found["table"] in names
 
 
 def _number(ask: Ask) -> int:
@@ -188,8 +190,9 @@ def _filter(query: Query) -> _Filter | None:
         # exists() asks for one row, and means all.
         limited=asked.limited and probe != "exists",
         base=Base(
+            asked.schema,
             asked.table,
-            tuple((join.kind, join.table) for join in joins),
+            tuple((join.kind, join.schema, join.table) for join in joins),
             asked.grouping.text,
             asked.distinct,
         ),

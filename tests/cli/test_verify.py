@@ -132,6 +132,8 @@ def test_value_that_only_zero_shows_is_named(shop):
     code, found = verify(shop, a_diff(shop, GOOD, IMPORT, zero), requests=[ITEMS])
     assert code == 1
     assert found["counterexample"]["request"]["target"] == "/items?stock=0"
+    sides = [found[side]["GET /items"]["statements"] for side in ("before", "after")]
+    assert sides == [4, 1]
     assert found["counterexample"]["clone"] == "as is"
 
 

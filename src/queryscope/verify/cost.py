@@ -80,6 +80,13 @@ def costs_of(plan: Plan, run: Run, timed: Plan, runs: Sequence[Run]) -> dict[str
     return found
 
 
+def told(plan: Plan, runs: Sequence[Run]) -> Costs:
+    """Return what recorded requests cost in runs; nothing where one ended before it asked them."""
+    if any(step not in run.replies for run in runs for step in plan.measured):
+        return ()
+    return tuple(costs_of(plan, runs[0], plan, runs).items())
+
+
 def judge(plan: Plan, original: Run, patched: Run, times: Times) -> Judged:
     """Return what fell and what rose."""
     before = costs_of(plan, original, times.plan, times.before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from queryscope.verify import compare, cost, policy
@@ -125,7 +125,10 @@ class Judge:
         if different:
             if kept:
                 self._ask_again(plan, answers, different[0].step, different[0].which)
-            return self._answered(plan, answers, different)
+            refused = self._answered(plan, answers, different)
+            # What it would cost belongs to the report, too.
+            was, now = cost.told(plan, original), cost.told(plan, runs)
+            return replace(refused, before=was, after=now) if was and now else refused
         self._count_answers(plan, answers)
         return self._cost(plan, original, runs, tree, answers if kept else None)
 

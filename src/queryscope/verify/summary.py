@@ -36,7 +36,7 @@ MAX_CONTEXT = 3
 """Lines around what differs in two bodies."""
 MAX_DIFF_LINES = 2_000
 MAX_TEXT_CHARS = 2_000
-MAX_DIFFERENCES = 20
+MAX_DIFFERENCES = 12
 BAR = 1_000
 STATES = {True: "passed", False: "failed", None: "open"}
 CLONE = "answers on clone "

@@ -218,7 +218,7 @@ class _Response:
     def _enter(self, name: str, kind: str) -> None:
         recorder = self._recorder
         recorder.end_stage(self._place.stage)
-        self._asked = len(recorder.queries)
+        self._asked = len(recorder.statements)
         self._place.stage = recorder.begin_stage(name, kind, -1)
 
     def _leave(self, *, brief: bool) -> None:
@@ -228,7 +228,7 @@ class _Response:
         """
         recorder, index = self._recorder, self._place.stage
         recorder.end_stage(index)
-        if not 0 < index == len(recorder.stages) - 1 or len(recorder.queries) > self._asked:
+        if not 0 < index == len(recorder.stages) - 1 or len(recorder.statements) > self._asked:
             return
         stage = recorder.stages[index]
         if stage.kind != "view" and (brief or clock() - stage.start_ns < BRIEF_NS):

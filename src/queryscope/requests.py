@@ -13,6 +13,7 @@ from queryscope.capture import captured
 from queryscope.runtime import Runtime, viewer_path
 from queryscope.trace import guard
 from queryscope.trace.answer import OpenAnswer
+from queryscope.trace.flat import DURATION, WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,11 +156,11 @@ def headers(runtime: Runtime, recorder: Recorder, elapsed_ns: int) -> list[tuple
     """
     if not runtime.headers:
         return []
-    database_ns = sum(raw[2] for raw in recorder.queries)
+    database_ns = sum(recorder.statements[DURATION::WIDTH])
     wait_ns = sum(checkout.waited_ns for checkout in recorder.checkouts)
     parts = [
         f"total;dur={elapsed_ns / 1e6:.1f}",
-        f'db;dur={database_ns / 1e6:.1f};desc="{len(recorder.queries)} statements"',
+        f'db;dur={database_ns / 1e6:.1f};desc="{len(recorder.statements) // WIDTH} statements"',
     ]
     if wait_ns:
         parts.append(f"pool;dur={wait_ns / 1e6:.1f}")

@@ -16,6 +16,7 @@ from queryscope.policy.decisions import settled
 from queryscope.settings import CAPTURE_VARIABLE, RUN_VARIABLE, STORE_VARIABLE, Mode, Settings
 from queryscope.store import fork
 from queryscope.trace import codes, guard
+from queryscope.trace.flat import WIDTH
 from queryscope.trace.freeze import freeze
 from queryscope.trace.recorder import Recorder
 from queryscope.trace.scope import recording
@@ -344,7 +345,7 @@ def _value(done: Finished) -> int:
     if recorder is None:
         return 0
     duration_ms = (recorder.end_ns - recorder.start_ns) // 1_000_000
-    return duration_ms + len(recorder.queries) + (1_000_000 if recorder.error else 0)
+    return duration_ms + len(recorder.statements) // WIDTH + (1_000_000 if recorder.error else 0)
 
 
 _lock = threading.Lock()

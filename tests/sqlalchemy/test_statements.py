@@ -8,6 +8,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from queryscope.trace.flat import WIDTH
 from tests.recording import recorded
 from tests.sqlalchemy.shop import Author, Book, Note, Tag, line_of
 
@@ -255,7 +256,7 @@ def test_statement_after_the_end_is_an_orphan(engine):
 def test_caps_count_what_they_drop(engine):
     """Statements over the cap are counted and do not disturb the rows of others."""
     with recorded() as run:
-        run.recorder.max_queries = 2
+        run.recorder.max_values = 2 * WIDTH
         with engine.connect() as connection:
             for _ in range(5):
                 connection.execute(text("SELECT 1")).all()

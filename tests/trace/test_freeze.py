@@ -15,6 +15,7 @@ from queryscope.trace import codes
 from queryscope.trace.codes import NODE
 from queryscope.trace.events import NOWHERE, Load, TemplateNode
 from queryscope.trace.facts import ConnectionInfo, OpenCheckout, OpenSession, OpenTransaction, clock
+from queryscope.trace.flat import WIDTH
 from queryscope.trace.freeze import freeze
 from queryscope.trace.parameters import parameters_key
 from queryscope.trace.recorder import Recorder
@@ -367,7 +368,7 @@ def test_freezing_twice_gives_equal_traces(recorder):
 
 def test_statements_leave_out_what_budgets_do_not_count(recorder):
     """Transaction, savepoint and catalogue statements are kept and not counted."""
-    recorder.max_queries = 4
+    recorder.max_values = 4 * WIDTH
     for statement in ("BEGIN", "SAVEPOINT a", "PRAGMA foreign_keys", "SELECT 1", "SELECT 2"):
         add(recorder, an_info(), statement=statement, took_ns=MS)
     recorder.close()

@@ -254,7 +254,7 @@ def test_freezing_while_late_threads_go_on_raises_nothing(threads):
                 *early[13:],
             )
             recorder.stages.append(stage)
-            recorder.queries.append(late)
+            recorder.statements.extend(late)
             recorder.dropped[f"{number} {count}"] = 1
 
     at_once(work)

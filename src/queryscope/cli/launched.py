@@ -128,7 +128,7 @@ class Script:
 
 
 def _sent(recorder: Recorder) -> Iterable[bool]:
-    yield bool(recorder.queries)
+    yield bool(recorder.statements)
     for child in recorder.children:
         yield from _sent(child)
 

@@ -29,6 +29,7 @@ from queryscope.django import connections as facts
 from queryscope.django.labels import CREATED_MARK, QUERY_MARK, sources
 from queryscope.trace import codes, guard, tasks
 from queryscope.trace.facts import clock
+from queryscope.trace.flat import TEXT, THREAD, UID, WIDTH
 from queryscope.trace.patches import Patches
 from queryscope.trace.scope import active, recording
 from queryscope.trace.stage import StageBlock
@@ -367,7 +368,7 @@ def _marking(original: Callable[..., Any]) -> Callable[..., Any]:
         if recorder is None or not recorder.full:
             yield from original(self)
             return
-        before = len(recorder.queries)
+        before = len(recorder.statements)
         uid = 0
         related = bool(getattr(self.queryset.query, "select_related", False))
         if recorder.reads is not None:
@@ -400,10 +401,11 @@ def _statement_since(recorder: Recorder, before: int, table: str) -> int:
     """
     thread = threading.get_ident()
     first = -1
-    for raw in recorder.queries[before:]:
-        if raw[10] == thread:
-            uid: int = raw[0]
-            if table in raw[3]:
+    statements = recorder.statements
+    for at in range(before, len(statements), WIDTH):
+        if statements[at + THREAD] == thread:
+            uid: int = statements[at + UID]
+            if table in statements[at + TEXT]:
                 return uid
             if first < 0:
                 first = uid

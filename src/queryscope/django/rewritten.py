@@ -30,7 +30,7 @@ def updating(original: Callable[..., Any]) -> Callable[..., Any]:
         recorder = recording()
         if recorder is None or recorder.reads is None:
             return original(self, base_qs, using, pk_val, values, *args, **kwargs)
-        before = len(recorder.queries)
+        before = len(recorder.statements)
         result = original(self, base_qs, using, pk_val, values, *args, **kwargs)
         try:
             data = self.__dict__
@@ -59,7 +59,7 @@ def _is_unchanged(instance: Any, loaded: dict[str, Any], values: Any) -> bool:
 def _note_unchanged(recorder: Recorder, before: int, instance: Any) -> None:
     thread = get_ident()
     reads = getattr(instance._state, QUERY_MARK, None)
-    for raw in reversed(recorder.queries[before:]):
+    for raw in reversed(recorder.statements.since(before)):
         if raw[10] == thread and type(reads) is Reads:
             recorder.unchanged.append((raw[0], reads.uid))
             return

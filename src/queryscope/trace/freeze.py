@@ -70,7 +70,7 @@ class _Freezer:
         self.base = recorder.start_ns
         # Copies, each made in one step: a thread that was interrupted when the Recorder closed may
         # still add its fact. Statements first, so that what they refer to is there.
-        self.raw = list(recorder.queries)
+        self.raw = recorder.queries
         self.sessions = list(recorder.sessions)
         self.checkouts = list(recorder.checkouts)
         self.transactions = list(recorder.transactions)

@@ -1,6 +1,6 @@
 """The Recorder: collects the raw facts of a Trace while it runs.
 
-Hooks append plain tuples and slotted values; nothing is parsed, formatted or judged here.
+Hooks append plain and slotted values; nothing is parsed, formatted or judged here.
 ``freeze`` turns a closed Recorder into a Trace.
 """
 
@@ -16,6 +16,7 @@ from weakref import ref
 
 from queryscope.trace import guard
 from queryscope.trace.facts import OpenStage, clock, next_uid
+from queryscope.trace.flat import WIDTH, Statements
 from queryscope.trace.scope import ACTIVE, Scope, recording
 from queryscope.trace.text import describe, plain_text
 from queryscope.trace.walk import Walker, unwalked
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         OpenSession,
         OpenTransaction,
     )
+    from queryscope.trace.flat import Raw
     from queryscope.trace.walk import Way
 
 _getframe = sys._getframe
@@ -51,7 +53,7 @@ class Recorder(Walker):
     """Collects one Trace. ``open`` makes it the innermost, ``close`` ends it.
 
     Attributes:
-        queries: Raw statements, see ``add_query``.
+        statements: Raw statements, see ``add_query``; ``queries`` are their tuples.
         reads: What adapters note of what is read, see ``trace.reads``; None where reading is
             not tracked.
         answer: What a request is answered with; None where that is not looked at.
@@ -82,14 +84,13 @@ class Recorder(Walker):
         "late",
         "link",
         "log_calls",
-        "max_queries",
         "max_statement_chars",
+        "max_values",
         "mode",
         "name",
         "opened",
         "orphans",
         "outer",
-        "queries",
         "reads",
         "rows",
         "sessions",
@@ -97,6 +98,7 @@ class Recorder(Walker):
         "start_ns",
         "started_at_ns",
         "statement_chars",
+        "statements",
         "token",
         "transactions",
         "unchanged",
@@ -123,12 +125,12 @@ class Recorder(Walker):
         self.name = name
         self.mode = mode
         self.keep_values = keep_values
-        self.max_queries = max_queries
+        self.max_values = max_queries * WIDTH
         self.max_statement_chars = max_statement_chars
         self.attributes: dict[str, str] = {}
         self.w3c_trace_id = ""
         self.error: str | None = None
-        self.queries: list[tuple[Any, ...]] = []
+        self.statements = Statements()
         self.rows: dict[int, int] = {}
         self.reads: list[Any] | None = [] if reads and full else None
         self.unchanged: list[tuple[int, int]] = []
@@ -280,6 +282,11 @@ class Recorder(Walker):
         dropped.setdefault(what, 0)
         dropped[what] += count
 
+    @property
+    def queries(self) -> list[Raw]:
+        """The raw statements so far, a tuple each."""
+        return self.statements.since()
+
     # -- the hot path ---------------------------------------------------------------------
 
     def add_query(
@@ -310,8 +317,8 @@ class Recorder(Walker):
         if self.closed:
             self.orphans += 1
             return 0
-        queries = self.queries
-        if len(queries) >= self.max_queries:
+        statements = self.statements
+        if len(statements) >= self.max_values:
             self.drop("queries", 1)
             self.drop("query_ns", end_ns - start_ns)
             return 0
@@ -358,24 +365,22 @@ class Recorder(Walker):
                     raise
                 site, label = self._explore(text, frame)
         uid = next_uid()
-        queries.append(
-            (
-                uid,
-                start_ns,
-                end_ns - start_ns,
-                text,
-                parameters,
-                many,
-                info,
-                info.checkout,
-                info.session,
-                info.transaction,
-                get_ident(),
-                stage,
-                site,
-                label,
-                None if error is None else describe(error),
-            )
+        statements += (
+            uid,
+            start_ns,
+            end_ns - start_ns,
+            text,
+            parameters,
+            many,
+            info,
+            info.checkout,
+            info.session,
+            info.transaction,
+            get_ident(),
+            stage,
+            site,
+            label,
+            None if error is None else describe(error),
         )
         return uid
 

@@ -21,12 +21,16 @@ from typing import NamedTuple
 
 import pytest
 
+from benchmarks.load.servers import free_port, plain, seed
+
 ROOT = Path(__file__).resolve().parents[1]
 SITES = ROOT / "tests" / "workers" / "sites"
 BOOT_S = 60
 STOP_S = 30
 ANSWER_S = 60
 STORE = "traces.db"
+LOCATIONS = 12
+"""Of the demonstration's rows, with what belongs to them."""
 
 WSGI, ASGI = "wsgi_app", "asgi_app"
 DJANGO, FLASK = "booking_django", "booking_sqlalchemy"
@@ -47,15 +51,6 @@ KINDS = {
     "runserver": ("-m django runserver 127.0.0.1:{port}", ()),
     "flask run": ("-m flask --app {site}:wsgi_app run --port {port}", ()),
 }  # fmt: skip
-FILL = (
-    "from booking_flask.database import database_url, make_engine;"
-    "from booking_flask.seed import seed;"
-    "seed(make_engine(database_url()), locations=12)"
-)
-SEEDS = {
-    DJANGO: ["manage.py", "seed", "--locations", "12"],
-    FLASK: ["-c", FILL],
-}
 OURS = re.compile(rb"^(?:Server-Timing|X-Queryscope-Trace): .*\r\n", re.MULTILINE | re.IGNORECASE)
 DATE = re.compile(rb"^Date: .*\r\n", re.MULTILINE | re.IGNORECASE)
 TRACE = re.compile(rb"^X-Queryscope-Trace: (\w+)\r$", re.MULTILINE | re.IGNORECASE)
@@ -225,12 +220,7 @@ def interruptible():
 
 def environment_of(application, folder, database, *, recorded, **variables):
     """Return the environment of a process that serves, or asks, an application."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PYTEST", "QUERYSCOPE", "DJANGO", "FLASK", "COV_", "BOOKING"))
-        and name not in ("PYTHONWARNINGS", "PYTHONDEVMODE")
-    }
+    kept = plain()
     more = {"SITE_SETTINGS": json.dumps(settings_for(folder))} if recorded else {}
     path = [str(SITES), str(ROOT / "example_apps" / application), kept.get("PYTHONPATH", "")]
     return {
@@ -256,16 +246,7 @@ def settings_for(folder, **more):
 def seeded(application, folder):
     """Return the URL of an SQLite file with a small part of the demonstration's rows."""
     url = f"sqlite:///{folder / application}.sqlite3"
-    environment = environment_of(application, folder, url, recorded=False)
-    environment["DJANGO_SETTINGS_MODULE"] = "site_config.settings"
-    subprocess.run(
-        [sys.executable, *SEEDS[application]],
-        cwd=ROOT / "example_apps" / application,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        check=True,
-        timeout=BOOT_S,
-    )
+    seed(application, url, LOCATIONS, indexes=False)
     return url
 
 
@@ -281,13 +262,6 @@ def read_all(connection):
     while part := connection.recv(65536):
         parts.append(part)
     return b"".join(parts)
-
-
-def free_port():
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return made.getsockname()[1]
 
 
 def until(done, told=lambda: "", limit_s=STOP_S):

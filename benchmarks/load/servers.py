@@ -42,8 +42,8 @@ WORKERS: Mapping[str, tuple[str, ...]] = {
                 "--no-access-log", "--timeout-keep-alive", str(KEEP_ALIVE_S)),
 }  # fmt: skip
 SEEDS = {
-    "booking_django": ("manage.py", "seed", "--indexes", "--locations"),
-    "booking_sqlalchemy": ("-m", "booking_flask.seed", "--indexes", "--locations"),
+    "booking_django": ("manage.py", "seed"),
+    "booking_sqlalchemy": ("-m", "booking_flask.seed"),
 }
 
 
@@ -107,10 +107,11 @@ def rss_kib(pid: int) -> int:
     return int(found[1]) if found else 0
 
 
-def seed(application: str, url: str, locations: int) -> None:
-    """Fill the database of an application."""
+def seed(application: str, url: str, locations: int, *, indexes: bool = True) -> None:
+    """Fill the database of an application, with the indexes that the repaired endpoints use."""
+    more = ("--indexes",) if indexes else ()
     subprocess.run(
-        [sys.executable, *SEEDS[application], str(locations)],
+        [sys.executable, *SEEDS[application], "--locations", str(locations), *more],
         cwd=EXAMPLES / application,
         env={**plain(), "DATABASE_URL": url, "BOOKING_LOG": os.devnull},
         check=True,
@@ -121,7 +122,9 @@ def seed(application: str, url: str, locations: int) -> None:
 
 def plain() -> dict[str, str]:
     """Return the environment without what says how tests, or other applications, run."""
-    foreign = ("PYTEST", "QUERYSCOPE", "DJANGO", "FLASK", "BOOKING", "PYTHONDEV", "PYTHONWARN")
+    foreign = (
+        "PYTEST", "COV_", "PYTHONDEV", "PYTHONWARN", "QUERYSCOPE", "DJANGO", "FLASK", "BOOKING",
+    )  # fmt: skip
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 

@@ -17,7 +17,8 @@ import pytest
 
 from queryscope.store.file import Store
 from tests.asgi.caller import call
-from tests.cli.test_run import environment, free_port
+from tests.cli.test_run import environment
+from tests.serving import free_port
 from tests.sqlalchemy.shop import line_of
 
 APP = str(Path(__file__).with_name("fastapi_app.py"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -21,6 +20,7 @@ from queryscope.cli.run import BOOTSTRAP, environment_of
 from queryscope.errors import QueryscopeError
 from queryscope.settings import Settings
 from queryscope.store.file import Store
+from tests.serving import free_port
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_apps"
 RUN = [sys.executable, "-m", "queryscope", "run", "--"]
@@ -103,13 +103,6 @@ def stored_when(enough):
                 return found
         time.sleep(0.05)
     raise AssertionError(f"not stored: {found}")
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def heeds_interrupts():

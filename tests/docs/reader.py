@@ -44,6 +44,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from queryscope.detectors import registry
 from queryscope.settings import Settings
 from tests.docs.markdown import ROOT, Block, blocks
+from tests.serving import free_port
 
 PORTS = ("8000", "5000")
 """Ports in the pages, each replaced by a free one."""
@@ -110,7 +111,7 @@ class Reader:
         self._seen = 0
         self._server: subprocess.Popen | None = None
         self._server_command = ""
-        self._ports = {port: str(_free_port()) for port in PORTS}
+        self._ports = {port: str(free_port()) for port in PORTS}
 
     def __enter__(self) -> Self:
         return self
@@ -381,12 +382,6 @@ def environment() -> dict[str, str]:
     found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found.get("PATH", "")])
     found.update(PYTHONUNBUFFERED="1", NO_COLOR="1", COLUMNS="100", TERM="dumb")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def _listens(port: int) -> bool:

@@ -18,17 +18,11 @@ import psycopg
 import pymysql
 
 from tests import services
+from tests.serving import free_port
 
 LIMIT_S = 60
 _RESET = struct.pack("ii", 1, 0)
 """Linger for no time: closing sends a reset instead of an end."""
-
-
-def free_port():
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return made.getsockname()[1]
 
 
 def until(done, limit_s=LIMIT_S):

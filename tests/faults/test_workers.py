@@ -15,7 +15,8 @@ import pytest
 
 from queryscope.store.file import Store
 from tests.faults.child import ROOT
-from tests.faults.servers import free_port, until
+from tests.faults.servers import until
+from tests.serving import free_port
 
 TIMEOUT_S = 60
 LEAVING = struct.pack("ii", 1, 0)

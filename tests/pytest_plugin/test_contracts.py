@@ -102,6 +102,19 @@ def test_other_answer_fails_with_a_diff_and_is_rewritten(shop):
     assert len(written["exchanges"]) == 2
 
 
+def test_endpoint_may_have_several_contracts(shop):
+    """Each file keeps its own requests, also where it is written anew."""
+    more = shop.path / "contracts" / "more.json"
+    contract = json.loads((shop.path / "contracts" / "get-items.json").read_text(encoding="utf-8"))
+    contract["exchanges"] = [contract["exchanges"][0]]
+    contract["exchanges"][0]["request"]["target"] = "/items?stock=3"
+    more.write_text(json.dumps(contract), encoding="utf-8")
+    ran(shop, "contracts", "--contract-update").assert_outcomes(passed=4)
+    written = json.loads(more.read_text(encoding="utf-8"))["exchanges"]
+    assert [one["request"]["target"] for one in written] == ["/items?stock=3"]
+    ran(shop, "contracts").assert_outcomes(passed=4)
+
+
 def test_masked_header_is_the_actors(shop):
     """A file holds no credential: who asks brings it."""
     file = shop.path / "contracts" / "get-me.json"

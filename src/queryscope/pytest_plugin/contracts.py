@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from queryscope.verify.contract import Contract, Exchange
+    from queryscope.verify.contract import Contract, Exchange, Request
     from queryscope.verify.recorded import Broken
 
 MAX_LINE_CHARS = 1_000
@@ -142,7 +142,11 @@ class Replays:
                 self._write(bench, whole, dict.fromkeys(whole, str(error)))
                 return
             found = {
-                path: [one for one in broken if one.endpoint == contract.endpoint]
+                path: [
+                    one
+                    for one in broken
+                    if one.endpoint == contract.endpoint and one.request in contract.requests
+                ]
                 for path, contract in contracts.items()
             }
             if self._update:
@@ -157,10 +161,14 @@ class Replays:
         """Record the contracts of some files anew, each in its own file."""
         if not texts:
             return
-        asked = {whole[path].endpoint: list(whole[path].requests) for path in texts}
+        asked: dict[str, list[Request]] = {}
+        for path in texts:
+            asked.setdefault(whole[path].endpoint, []).extend(whole[path].requests)
         made = {one.endpoint: one for one in recorded.record(bench, asked)}
         for path, text in texts.items():
-            recorded.write_to(made[whole[path].endpoint], path)
+            fresh, before = made[whole[path].endpoint], whole[path].requests
+            ours = tuple(one for one in fresh.exchanges if one.request in before)
+            recorded.write_to(replace(fresh, exchanges=ours), path)
             self.rewritten.append(Rewritten(str(path), text))
 
 

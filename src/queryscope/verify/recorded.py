@@ -108,7 +108,10 @@ def check(bench: Bench, contracts: Iterable[Contract]) -> list[Broken]:
                 f"The contract of {contract.endpoint} was recorded on other data than there is "
                 f"now ({contract.data.name}): bring that back, or record it again."
             )
-    found, pair = _replayed(bench, {one.endpoint: one.requests for one in contracts})
+    asked: dict[str, list[Request]] = {}
+    for contract in contracts:  # an endpoint may have several
+        asked.setdefault(contract.endpoint, []).extend(contract.requests)
+    found, pair = _replayed(bench, asked)
     answers = {}
     for step in found.measured:
         _, request, _ = found.place(step)

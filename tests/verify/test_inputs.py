@@ -408,3 +408,11 @@ def test_recorded_parameters_come_before_others():
     targets = [one.target for one in found]
     assert "/discovery?city=berlin&min_capacity=0" in targets
     assert not any("sort" in one for one in targets)
+
+
+def test_wildcard_of_like_is_asked_early():
+    """A search that was pushed into LIKE finds everything by it, whatever words the source has."""
+    words = [f"word {number}" for number in range(12)]
+    recorded = [Request(target="/products?word=thing&page=2"), Request(target="/products?tag=red")]
+    found = variants(recorded, literals=words, parameters=["word", "tag", "page"], limit=20)
+    assert "/products?word=%25&page=2" in [one.target for one in found]

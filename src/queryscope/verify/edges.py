@@ -57,6 +57,8 @@ def texts_for(
     numeric = bool(_INTEGER.fullmatch(sample) or _NUMBER.fullmatch(sample))
     if numeric:
         yield "abc"  # an error that a patch may swallow
+    elif sample:
+        yield "%"  # in Python a character, in LIKE anything
     yield "-1"
     if numeric:
         yield str(HUGE)

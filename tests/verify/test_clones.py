@@ -399,6 +399,10 @@ WRONG = {
         "SELECT count(*) FROM book WHERE published < '2026-03-05 23:00:00'",
         "SELECT count(*) FROM book WHERE published < '2026-03-06 00:00:00'",
     ),
+    "summer taken for winter": (
+        "SELECT count(*) FROM book WHERE published < '2026-03-29 22:00:00'",
+        "SELECT count(*) FROM book WHERE published < '2026-03-29 23:00:00'",
+    ),
     "average ignores NULL": (
         "SELECT sum(weight) / count(*) FROM book",
         "SELECT avg(weight) FROM book",

@@ -17,8 +17,9 @@ NON_ASCII = "Zoë 100%_É"
 LEADING_SPACE = " a"
 HALF_CENTS = 0.125
 """Rounds to 0.12 as a float and to 0.13 as a Decimal."""
-DST_NIGHT = "2026-03-29 01:30:00"
-"""UTC; half an hour after clocks in Europe went forward."""
+SUMMER_TIME = "2026-03-29 22:30:00"
+"""UTC, the evening after clocks in Europe went forward: where they are two hours ahead it is the
+next day, and not where a patch adds winter's one hour."""
 LEAP_DAY = "2028-02-29"
 LATE = "23:30:00"
 """UTC; the next day east of Greenwich."""
@@ -162,8 +163,8 @@ def _moments(kind: Kind, vendor: str) -> Iterator[Value]:
     else:
         yield Value("23:30 UTC", _at(LATE, kind.samples, vendor))
         yield Value("midnight UTC", _at("00:00:00", kind.samples, vendor))
-        day, time = DST_NIGHT.split()
-        yield Value("night of the clock change", values=(_written(day, time, kind.samples),))
+        day, time = SUMMER_TIME.split()
+        yield Value("night after the clock change", values=(_written(day, time, kind.samples),))
 
 
 def _at(time: str, samples: Sequence[Any], vendor: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from queryscope.verify.answers import Answers
 from queryscope.verify.bench import Pair
 from queryscope.verify.contract import Answer
+from queryscope.verify.job import TIME_OUT
 from tests.verify.replies import a_plan, a_run
 
 PLAN = a_plan("/", "/longer", variants=["/?x"])
@@ -49,6 +50,15 @@ def test_first_clone_that_differs_is_asked_to_its_end():
     assert [one.step for one in found] == [6, 7]
     assert (found[0].which, found[0].expected.body, found[0].got.body) == (0, b"same", b"x")
     assert answers.seen == 6
+
+
+def test_request_without_answer_is_enough():
+    """A patch that hangs does so for the next request, too."""
+    answers = original()
+    run = a_run(PLAN)
+    hung = replace(run.replies[5], answer=Answer(status=0, error=TIME_OUT))
+    assert taken(answers, 0, replace(run, replies={**run.replies, 5: hung})) == 5
+    assert [one.step for one in answers.different()] == [5]
 
 
 @pytest.mark.parametrize("first", [0, 1])

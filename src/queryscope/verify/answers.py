@@ -61,7 +61,8 @@ class Answers:
         """Take a reply of the patched code, and tell whether that replay has shown enough.
 
         It has at the end of the first clone on which either differs: all of what is asked there is
-        seen, so that the smallest request is the same one each time, whoever is ahead.
+        seen, so that the smallest request is the same one each time, whoever is ahead. A request
+        that is not answered in time is enough by itself.
         """
         clone = self._plan.load_of(reply.step)
         if self._until is None or clone <= self._until:
@@ -69,6 +70,8 @@ class Answers:
             if found is not None:
                 self._found[which, reply.step] = found
                 self._until = clone
+                if reply.answer.error == TIME_OUT:
+                    return True  # every further request may take as long
         return self._until is not None and reply.step >= self._plan.last_of(self._until)
 
     @property

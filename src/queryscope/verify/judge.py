@@ -12,7 +12,7 @@ from queryscope.verify.bench import Pair
 from queryscope.verify.checks import Checks
 from queryscope.verify.confine import REFUSED
 from queryscope.verify.contract import Answer
-from queryscope.verify.job import STEP_FACTOR, STEP_LIMIT_S, TIME_OUT
+from queryscope.verify.job import TIME_OUT
 from queryscope.verify.proposal import Constraint, Counterexample, Verdict
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ class Judge:
                 self.progress("the original answers otherwise by now: it is asked again")
                 kept.forget()
                 self._checks.back_to(done)
+        unbooted = self._unbooted_child(plan, tree)
+        if unbooted is not None:
+            return unbooted
         original = self.bench.both(self.bench.original, plan, name="original")
         for run in original:
             trouble = self._trouble(plan, run)
@@ -111,7 +114,7 @@ class Judge:
         if trouble is not None:
             return trouble
         answers = Answers(plan, original)
-        limit_s = step_limit_s(original.a)
+        limit_s = original.a.slowest_allowed_s
         runs = self.bench.both(
             tree, plan, name="patched", step_limit_s=limit_s, enough=answers.enough
         )
@@ -144,6 +147,17 @@ class Judge:
             raise _Stale
 
     # -- checks -------------------------------------------------------------------------------
+
+    def _unbooted_child(self, plan: Plan, tree: Path) -> Verdict | None:
+        """Return a Verdict where the patched code alone does not boot.
+
+        That needs no baseline, which takes longest of all.
+        """
+        run = self.bench.run(tree, plan.unasked, name="boots-patched-a")
+        if run.failure is None or run.failure.stage != "boot":
+            return None
+        original = self.bench.run(self.bench.original, plan.unasked, name="boots-original-a")
+        return self._stopped(plan, original, run) if original.complete else None
 
     def _unbooted(self, tree: Path) -> Verdict | None:
         """Return a Verdict where the command of production does not boot, None where it does."""
@@ -279,7 +293,7 @@ class Judge:
     ) -> Verdict:
         """Return the Verdict by what both cost; ``kept`` are answers from before, still to hold."""
         timed = plan.repeated(ROUNDS)
-        limit_s = step_limit_s(original.a)
+        limit_s = original.a.slowest_allowed_s
         # At a time is quickest; where one side seems slower, it may be that it was in the way.
         runs = self.bench.beside(tree, timed, name="times", step_limit_s=limit_s)
         measured: list[tuple[Run, Run]] = []
@@ -319,12 +333,6 @@ class Judge:
             f"{found.fell[0]}"
         )
         return self._checks.proved(reason, found)
-
-
-def step_limit_s(original: Run) -> float:
-    """Return how long the patched code may take for one request."""
-    slowest = max((reply.cost.duration_ns for reply in original.replies.values()), default=0)
-    return max(STEP_LIMIT_S, STEP_FACTOR * slowest / 1e9)
 
 
 def _left_open(plan: Plan, run: Run) -> int | None:

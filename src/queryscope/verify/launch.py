@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import queryscope
 from queryscope.verify.child import PARENT_VARIABLE
+from queryscope.verify.job import STEP_FACTOR, STEP_LIMIT_S
 from queryscope.verify.results import Results
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class Run:
     duration_s: float
     log: str
     stopped: bool = False
+
+    @property
+    def slowest_allowed_s(self) -> float:
+        """How long other code may take for one of these requests."""
+        slowest = max((reply.cost.duration_ns for reply in self.replies.values()), default=0)
+        return max(STEP_LIMIT_S, STEP_FACTOR * slowest / 1e9)
 
     @property
     def complete(self) -> bool:

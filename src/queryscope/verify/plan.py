@@ -52,6 +52,11 @@ class Plan:
         after = (at for at in range(load + 1, len(self.steps)) if self.steps[at].load is not None)
         return next(after, len(self.steps)) - 1
 
+    @property
+    def unasked(self) -> Plan:
+        """The plan that boots and asks nothing."""
+        return replace(self, steps=(Step(load=0),))
+
     def alone(self, step: int) -> Plan:
         """Return the plan that asks one question of this one, on the same data."""
         return replace(self, steps=(self.steps[self.load_of(step)], self.steps[step]))

@@ -255,7 +255,9 @@ BESIDE = {
         "column on each model class, a receiver of the signal `class_prepared`, a default for",
         "`ModelState._queryscope_query`, and in place of the number what was read so far. The",
         "`__dict__` of the first rows of a statement, and of a few later ones, is a `dict` that",
-        "tells when somebody reads it whole; copies and pickles of it are plain.",
+        "tells when somebody reads it whole; copies and pickles of it are plain. While rows are",
+        "loaded, and between those rows, a column that every result is known to be read by has",
+        "Django's own descriptor class again.",
         "",
     ),
     "SQLAlchemy": (

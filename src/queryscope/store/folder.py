@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from queryscope.store import fork
+
 NAME = ".queryscope"
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -69,11 +71,13 @@ def locked(folder: Path) -> Iterator[bool]:
         OSError: The folder cannot be opened.
     """
     try:
-        from fcntl import LOCK_EX, flock
+        from fcntl import LOCK_EX, LOCK_UN, flock
     except ImportError:  # Windows
         yield False
         return
+    fork.watch(_HANDLES)
     handle = os.open(folder, os.O_RDONLY)
+    _HANDLES.open.add(handle)
     try:
         held = True
         try:
@@ -82,4 +86,24 @@ def locked(folder: Path) -> Iterator[bool]:
             held = False
         yield held
     finally:
+        _HANDLES.open.discard(handle)
+        with contextlib.suppress(OSError):
+            flock(handle, LOCK_UN)  # a child forked meanwhile has the handle, too
         os.close(handle)
+
+
+class _Handles:
+    """Handles that hold a lock now. A forked child has them, and nobody there who lets go."""
+
+    def __init__(self) -> None:
+        self.open: set[int] = set()
+
+    def after_fork(self) -> None:
+        """Close what the parent's thread had open: it keeps its lock by its own handle."""
+        for handle in self.open:
+            with contextlib.suppress(OSError):
+                os.close(handle)
+        self.open.clear()
+
+
+_HANDLES = _Handles()

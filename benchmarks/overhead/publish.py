@@ -57,7 +57,8 @@ def main() -> None:
             result.unlink(missing_ok=True)
             print(f"== {name}", flush=True)
             subprocess.run([*command, "--json", str(result), *options], check=True)
-    results = [page.read(path) for path in sorted(chosen.results.glob("*.json"))]
+    paths = [chosen.results / f"{name}.json" for name in wanted]  # the one shown in full first
+    results = [page.read(path) for path in paths if path.exists()]
     picture = chosen.page.with_suffix(".svg")
     picture.write_text(chart.svg(results[0]), encoding="utf-8")
     chosen.page.write_text(page.markdown(results, picture.name), encoding="utf-8")
